@@ -1,0 +1,188 @@
+"""The envelope of a task: CloudEvents 1.0 in AMQP binary mode.
+
+The body is the JSON of the typed payload with the pointers it works on; everything a router or an
+operator wants to see without opening the body is a CloudEvents attribute in the application
+properties. Source: CloudEvents AMQP Protocol Binding 1.0.2, section 3.1.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import AwareDatetime, Field, ValidationError
+
+from contracts.artifact import ArtifactPointer, Scope
+from contracts.fact import Fact, JsonObject
+from contracts.ids import message_id
+
+CONTENT_TYPE = "application/json"
+SOURCE = "/leaf-fleet/dispatcher"
+_TYPE = re.compile(r"^leaf\.task\.([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*)\.v([1-9][0-9]{0,3})$")
+_PREFIXES = ("cloudEvents:", "cloudEvents_")
+
+
+class MalformedEnvelope(ValueError):  # noqa: N818 - named for what happened
+    """Not an envelope of ours: dead-lettered with this reason, and recorded."""
+
+
+class TaskBody(Fact):
+    """The body of a task message."""
+
+    payload: JsonObject
+    inputs: dict[str, tuple[ArtifactPointer, ...]] = {}
+    """By stage name; within a stage ordered by partition, then name."""
+    files: dict[str, ArtifactPointer] = {}
+    """The pipeline's files, by relative path."""
+
+
+class Envelope(Fact):
+    """One attempt at one task, as it travels."""
+
+    run: str
+    task: str
+    stage: str
+    partition: str = ""
+    kind: str
+    version: int = Field(ge=1)
+    lane: str
+    attempt: int = Field(ge=1)
+    pipeline: str
+    scope: Scope
+    requester: str
+    created: AwareDatetime
+    """When this attempt was promised."""
+    deadline: AwareDatetime
+    priority: int = Field(default=5, ge=0, le=9)
+    flags: tuple[str, ...] = ()
+    generation: int = 0
+    """Of the policy bundle that admitted the run."""
+    traceparent: str | None = None
+    body: TaskBody
+
+    @property
+    def type(self) -> str:
+        return f"leaf.task.{self.kind}.v{self.version}"
+
+    @property
+    def message_id(self) -> str:
+        return message_id(self.task, self.attempt)
+
+
+class WireMessage(Fact):
+    """A message as the bus adapter sends and receives it."""
+
+    message_id: str
+    correlation_id: str | None = None
+    subject: str | None = None
+    content_type: str | None = CONTENT_TYPE
+    properties: dict[str, str | int | bool] = {}
+    """Application properties."""
+    body: bytes
+
+
+def encoded(envelope: Envelope) -> WireMessage:
+    """The message of an envelope. Decoding it gives an equal envelope."""
+    attributes: dict[str, str | int | bool] = {
+        "specversion": "1.0",
+        "id": envelope.message_id,
+        "source": SOURCE,
+        "type": envelope.type,
+        "subject": envelope.stage + (f"/{envelope.partition}" if envelope.partition else ""),
+        "time": envelope.created.isoformat(),
+        "leafrun": envelope.run,
+        "leaftask": envelope.task,
+        "leafstage": envelope.stage,
+        "leafpartition": envelope.partition,
+        "leaflane": envelope.lane,
+        "leafattempt": envelope.attempt,
+        "leafpipeline": envelope.pipeline,
+        "leaftenant": envelope.scope.tenant,
+        "leafaudience": envelope.scope.audience.value,
+        "leafrequester": envelope.requester,
+        "leafdeadline": envelope.deadline.isoformat(),
+        "leafpriority": envelope.priority,
+        "leafflags": ",".join(envelope.flags),
+        "leafgeneration": envelope.generation,
+    }
+    properties = {f"{_PREFIXES[0]}{name}": value for name, value in attributes.items()}
+    if envelope.traceparent:
+        # Diagnostic-Id is what the Azure SDKs of other languages read.
+        properties |= {"traceparent": envelope.traceparent, "Diagnostic-Id": envelope.traceparent}
+    return WireMessage(
+        message_id=envelope.message_id,
+        correlation_id=envelope.run,
+        subject=envelope.kind,
+        properties=properties,
+        body=envelope.body.model_dump_json(exclude_defaults=True).encode(),
+    )
+
+
+def attributes_of(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """CloudEvents attributes by bare name, from either prefix that the binding allows."""
+    return {
+        name[len(prefix) :]: value
+        for name, value in properties.items()
+        for prefix in _PREFIXES
+        if name.startswith(prefix)
+    }
+
+
+def type_of(attributes: Mapping[str, Any]) -> tuple[str, int]:
+    """Kind and major version. Raises MalformedEnvelope."""
+    named = str(attributes.get("type", ""))
+    if (match := _TYPE.match(named)) is None:
+        raise MalformedEnvelope(
+            f"cloudEvents:type is {named[:80]!r}, not leaf.task.<kind>.v<major>"
+        )
+    return match[1], int(match[2])
+
+
+def decoded(message: WireMessage) -> Envelope:
+    """The envelope of a message. Raises MalformedEnvelope with a plain reason."""
+    attributes = attributes_of(message.properties)
+    if attributes.get("specversion") != "1.0":
+        raise MalformedEnvelope(
+            "not a CloudEvents 1.0 message: cloudEvents:specversion is missing or unknown"
+        )
+    kind, version = type_of(attributes)
+    try:
+        body = json.loads(message.body)
+    except (ValueError, RecursionError):
+        raise MalformedEnvelope("the body is not JSON") from None
+    flags = str(attributes.get("leafflags", ""))
+    try:
+        return Envelope(
+            run=attributes["leafrun"],
+            task=attributes["leaftask"],
+            stage=attributes["leafstage"],
+            partition=attributes.get("leafpartition", ""),
+            kind=kind,
+            version=version,
+            lane=attributes["leaflane"],
+            attempt=attributes["leafattempt"],
+            pipeline=attributes["leafpipeline"],
+            scope=Scope(tenant=attributes["leaftenant"], audience=attributes["leafaudience"]),
+            requester=attributes["leafrequester"],
+            created=attributes["time"],
+            deadline=attributes["leafdeadline"],
+            priority=attributes.get("leafpriority", 5),
+            flags=tuple(flags.split(",")) if flags else (),
+            generation=attributes.get("leafgeneration", 0),
+            traceparent=message.properties.get("traceparent")
+            or message.properties.get("Diagnostic-Id"),
+            body=TaskBody.model_validate(body),
+        )
+    except KeyError as missing:
+        raise MalformedEnvelope(f"the attribute cloudEvents:{missing.args[0]} is missing") from None
+    except ValidationError as faults:
+        raise MalformedEnvelope(_plain(faults)) from None
+
+
+def _plain(faults: ValidationError) -> str:
+    """Where and why, without the values: a hostile value does not reach a log."""
+    parts = [
+        f"{'.'.join(str(step) for step in fault['loc']) or 'message'}: {fault['msg']}"
+        for fault in faults.errors(include_url=False, include_input=False)
+    ]
+    return "; ".join(parts[:5])

@@ -1,0 +1,41 @@
+"""A request for a run: what upstream systems send, over HTTP or the intake queue."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field, StringConstraints
+
+from contracts.artifact import Scope
+from contracts.fact import StrictFact
+
+PipelineName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
+Parameter = str | int | bool | None
+Requester = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f<>]{1,120}$")]
+
+REQUEST_TYPE = "leaf.run.request.v1"
+"""The CloudEvents type of a request on the intake queue."""
+
+
+class RunRequest(StrictFact):
+    """One run, please. The same `key` of the same tenant asks for the same run, however often."""
+
+    pipeline: PipelineName
+    parameters: dict[str, Parameter] = Field(default={}, max_length=100)
+    scope: Scope
+    requester: Requester
+    key: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")] | None = None
+    """Idempotency key; absent means a new run each time."""
+    priority: int = Field(default=5, ge=0, le=9)
+    flags: tuple[str, ...] = ()
+    """Operator flags: explicit permissions, e.g. `mutate`."""
+    deadline: AwareDatetime | None = None
+    """When the run is no longer of use."""
+
+
+class RunAccepted(StrictFact):
+    """The answer: which run, and whether this request started it."""
+
+    run: str
+    created: bool
+    state: str
+    submitted: datetime
