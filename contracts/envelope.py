@@ -22,7 +22,7 @@ _TYPE = re.compile(r"^leaf\.task\.([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*)\.v([1-
 _PREFIXES = ("cloudEvents:", "cloudEvents_")
 
 
-class MalformedEnvelope(ValueError):  # noqa: N818 - named for what happened
+class MalformedEnvelope(ValueError):
     """Not an envelope of ours: dead-lettered with this reason, and recorded."""
 
 

@@ -33,7 +33,7 @@ class Payload(Fact):
     DETERMINISTIC: ClassVar[bool] = False
 
 
-class UnknownKind(LookupError):  # noqa: N818 - named for what happened, like every error here
+class UnknownKind(LookupError):
     """No payload of this kind and version is registered here: the message is parked, not lost."""
 
     def __init__(self, kind: str, version: int) -> None:

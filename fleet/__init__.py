@@ -1,0 +1,1 @@
+"""Shared ground: the bus, the ledger, artifacts, telemetry, settings, the clock."""

@@ -1,1 +1,1 @@
-"""The stages: one module a family of kinds, each a plain function from a workbench to an outcome."""
+"""The stages: one module a family of kinds, each a function from a workbench to an outcome."""

@@ -50,7 +50,7 @@ class Workbench:
     signals: Signals
 
 
-class StageFault(Exception):  # noqa: N818 - named for what happened
+class StageFault(Exception):
     """Raised by a handler to fail with a stated fault; `evidence` files may come along."""
 
     def __init__(self, kind: FaultKind, code: str, message: str, **facts: Any) -> None:

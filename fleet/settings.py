@@ -1,0 +1,112 @@
+"""Settings: read once from the environment, checked whole, every fault reported together.
+
+A component is handed only what it uses; nothing but a process's `__main__` calls `load_settings`.
+"""
+
+import os
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+import pipelines
+import policies
+from fleet.errors import FleetError
+from fleet.lanes import LANES_FILE
+
+_PREFIX = "FLEET_"
+
+
+class SettingsRefused(FleetError):
+    """The settings cannot be used. The message lists every fault with its variable's name."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, each by the variable FLEET_<NAME>."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
+
+    home: Path = Path(".fleet")
+    """Where local state lives: ledger, bus, artifacts, sources, logs."""
+    bus_connection: SecretStr | None = None
+    """Service Bus connection string; absent means the local stack's own bus."""
+    bus_certificate: Path | None = None
+    """Certificate of a local bus's admin API."""
+    ledger_url: SecretStr | None = None
+    """SQLAlchemy URL; absent means SQLite under `home`."""
+    pipelines: tuple[Path, ...] = (Path(pipelines.__file__).parent,)
+    """Folders of pipeline folders, searched in order; `:` between them in the variable."""
+    rules: Path = Path(policies.__file__).parent / "rules"
+    lanes_file: Path = LANES_FILE
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=8780, ge=0, le=65535)
+    """0 takes a free port."""
+    relay_every: float = Field(default=0.5, gt=0)
+    """Seconds between looks for envelopes that a crash left in the outbox."""
+    sweep_every: float = Field(default=2.0, gt=0)
+    """Seconds between sweeps of what passed its deadline."""
+    grace: float = Field(default=25.0, ge=0)
+    """Seconds that running work has to finish when a worker stops."""
+
+    @field_validator("pipelines", mode="before")
+    @classmethod
+    def _folders(cls, value: object) -> object:
+        return tuple(value.split(os.pathsep)) if isinstance(value, str) else value
+
+    @field_validator("pipelines", "rules", "lanes_file")
+    @classmethod
+    def _exists(cls, value: Path | tuple[Path, ...]) -> Path | tuple[Path, ...]:
+        for path in (value,) if isinstance(value, Path) else value:
+            if not path.exists():
+                raise ValueError(f"{path} does not exist")
+        return value
+
+    @property
+    def ledger_address(self) -> str:
+        """The ledger's SQLAlchemy URL. May hold a secret."""
+        if self.ledger_url is not None:
+            return self.ledger_url.get_secret_value()
+        return f"sqlite:///{self.home.absolute() / 'ledger.db'}"
+
+    @property
+    def bus_address(self) -> str:
+        """The bus's connection string. Raises SettingsRefused where none is set."""
+        if self.bus_connection is None:
+            raise SettingsRefused(
+                "FLEET_BUS_CONNECTION is not set: give a Service Bus connection string, "
+                "or start the local stack with `fleet up`"
+            )
+        return self.bus_connection.get_secret_value()
+
+    @property
+    def artifacts_folder(self) -> Path:
+        return self.home / "artifacts"
+
+    @property
+    def sources_file(self) -> Path:
+        return self.home / "sources.toml"
+
+    @property
+    def stack_file(self) -> Path:
+        """Where a running local stack says its ports and process ids."""
+        return self.home / "stack.json"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment; `overrides` win. Raises SettingsRefused with every fault."""
+    known = {f"{_PREFIX}{name}".upper() for name in Settings.model_fields}
+    faults = [
+        f"{name}: no such setting"
+        for name in sorted(os.environ)
+        if name.startswith(_PREFIX) and name not in known
+    ]
+    try:
+        settings = Settings.model_validate(Settings(**overrides))  # type: ignore[arg-type]  # checked by the model
+    except ValidationError as cause:
+        for fault in cause.errors(include_url=False, include_input=False):
+            name = _PREFIX + "_".join(str(step) for step in fault["loc"][:1]).upper()
+            faults.append(f"{name if fault['loc'] else 'FLEET_*'}: {fault['msg']}")
+        settings = None
+    if faults or settings is None:
+        raise SettingsRefused("the settings cannot be used:\n  " + "\n  ".join(faults))
+    return settings

@@ -1,0 +1,1 @@
+"""The pipelines that ship: one folder each, data only."""
