@@ -1,0 +1,148 @@
+"""Receivers: deliveries of one queue, as many as there is room for, for as long as it is wanted.
+
+A receiver that fails is closed and opened again: an idle detach or a broker restart shows as a
+pause, never as a lane gone deaf. Correctness does not rest on locks, so settling late is harmless.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
+
+from azure.servicebus import ServiceBusReceivedMessage
+from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver
+from azure.servicebus.exceptions import ServiceBusError
+
+from contracts.envelope import WireMessage
+from fleet.bus.errors import SettleFailed
+from fleet.bus.message import from_sdk
+
+_log = logging.getLogger(__name__)
+
+_WAIT = 30.0
+"""Seconds one receive call waits for a first message."""
+_LARGEST_BATCH = 100
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
+
+
+class Delivery:
+    """One handing-over of a message. Settle it once; not settling it brings it back."""
+
+    def __init__(
+        self, receiver: ServiceBusReceiver, received: ServiceBusReceivedMessage, queue: str
+    ) -> None:
+        self._receiver, self._received = receiver, received
+        self.queue = queue
+        self.message: WireMessage = from_sdk(received)
+
+    @property
+    def count(self) -> int:
+        """How often the broker has handed this message over, this time included."""
+        return int(self._received.delivery_count or 0) + 1
+
+    @property
+    def sequence_number(self) -> int:
+        return int(self._received.sequence_number or 0)
+
+    @property
+    def locked_until(self) -> datetime | None:
+        return self._received.locked_until_utc
+
+    async def complete(self) -> None:
+        """Done with it. Raises SettleFailed."""
+        with _settling(self.queue):
+            await self._receiver.complete_message(self._received)
+
+    async def abandon(self) -> None:
+        """Hand it back; it is delivered again. Raises SettleFailed."""
+        with _settling(self.queue):
+            await self._receiver.abandon_message(self._received)
+
+    async def defer(self) -> None:
+        """Set it aside: only its sequence number brings it back. Raises SettleFailed."""
+        with _settling(self.queue):
+            await self._receiver.defer_message(self._received)
+
+    async def dead_letter(self, reason: str, description: str) -> None:
+        """Move it to the dead-letter queue with a reason. Raises SettleFailed."""
+        with _settling(self.queue):
+            await self._receiver.dead_letter_message(
+                self._received, reason=reason, error_description=description[:4000]
+            )
+
+    async def renew(self) -> None:
+        """Keep the broker's lock. Raises SettleFailed when it is lost already."""
+        with _settling(self.queue):
+            await self._receiver.renew_message_lock(self._received)
+
+
+class Room:
+    """How many more deliveries may be taken; giving a place back wakes the receiver."""
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._changed = asyncio.Event()
+
+    async def wait(self) -> int:
+        """Wait until at least one place is free, then take all free ones and say how many."""
+        while not self._free:
+            self._changed.clear()
+            await self._changed.wait()
+        taken, self._free = self._free, 0
+        return taken
+
+    def give_back(self, places: int = 1) -> None:
+        self._free += places
+        self._changed.set()
+
+
+async def deliveries(client: ServiceBusClient, queue: str, room: Room) -> AsyncIterator[Delivery]:
+    """Deliveries of `queue` without end; each holds a place of `room` until the caller gives it back.
+
+    Waits where the bus is away and tries again, from 0.2 up to 10 seconds apart.
+    """
+    pause = _FIRST_PAUSE
+    while True:
+        receiver = client.get_queue_receiver(queue, prefetch_count=0)
+        try:
+            async with receiver:
+                async for batch in _batches(receiver, room):
+                    pause = _FIRST_PAUSE
+                    for received in batch:
+                        yield Delivery(receiver, received, queue)
+        except (ServiceBusError, OSError, ValueError) as cause:
+            # ValueError: the SDK says so when a handler was closed under it.
+            _log.warning("receiver of %s failed, reopening in %.1f s: %s", queue, pause, cause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+async def _batches(
+    receiver: ServiceBusReceiver, room: Room
+) -> AsyncIterator[list[ServiceBusReceivedMessage]]:
+    """Ask for one message while the queue is slack, for all there is room for while it is full.
+
+    A call for n messages waits 0.2 s when fewer come, which a lone message should not pay.
+    """
+    wanted = 1
+    while True:
+        places = await room.wait()
+        asked = min(wanted, places, _LARGEST_BATCH)
+        room.give_back(places - asked)
+        batch: list[ServiceBusReceivedMessage] = []
+        try:
+            batch = await receiver.receive_messages(max_message_count=asked, max_wait_time=_WAIT)
+        finally:
+            room.give_back(asked - len(batch))
+        full = len(batch) == asked
+        wanted = min(wanted * 2, _LARGEST_BATCH) if full else 1
+        yield batch
+
+
+@contextlib.contextmanager
+def _settling(queue: str) -> Iterator[None]:
+    try:
+        yield
+    except (ServiceBusError, OSError, ValueError) as cause:
+        raise SettleFailed(f"a delivery of {queue} was not settled: {cause}") from cause
