@@ -1,0 +1,56 @@
+"""What the ledger refuses. Each leaves the ledger as it was.
+
+FleetError
+  LedgerError
+    StaleEpoch      another worker, or the sweeper, has moved the task on
+    IllegalMove     the state table has no such move
+    IllegalRecord   the record does not fit the task's stage
+    UnknownRow      no run or task of this id, or more than one of this prefix
+    LedgerMissing   there is no ledger at this address
+    LedgerBusy      the database stayed locked or away for longer than the writer waits
+    LedgerClosed    the ledger was closed before this was written
+"""
+
+from contracts.states import State
+from fleet.errors import FleetError
+
+
+class LedgerError(FleetError):
+    """The family of what the ledger refuses."""
+
+
+class StaleEpoch(LedgerError):  # noqa: N818 - named for what happened, like every error here
+    """The task was moved on since it was claimed. Nothing was written; settle nothing twice."""
+
+    def __init__(self, task: str, epoch: int, current: int | None, state: State | None) -> None:
+        now = "is unknown" if state is None else f"is {state} at epoch {current}"
+        super().__init__(f"task {task} {now}; what epoch {epoch} brought was not recorded")
+        self.task, self.epoch, self.current, self.state = task, epoch, current, state
+
+
+class IllegalMove(LedgerError):  # noqa: N818
+    """The state table does not allow this move. Nothing was written."""
+
+    def __init__(self, what: str, old: State, new: State) -> None:
+        super().__init__(f"{what} is {old} and cannot become {new}; nothing was written")
+        self.old, self.new = old, new
+
+
+class IllegalRecord(LedgerError):  # noqa: N818
+    """The record does not fit the task's stage. Nothing was written."""
+
+
+class UnknownRow(LedgerError):  # noqa: N818
+    """No run or task has this id or prefix, or several have this prefix."""
+
+
+class LedgerMissing(LedgerError):  # noqa: N818
+    """There is no ledger at this address yet."""
+
+
+class LedgerBusy(LedgerError):  # noqa: N818
+    """The database stayed locked or away for longer than the writer waits. Nothing was written."""
+
+
+class LedgerClosed(LedgerError):  # noqa: N818
+    """The ledger was closed before this was written."""

@@ -1,0 +1,141 @@
+"""The ledger's way in for the dispatcher and the workers: one method for each thing that happens.
+
+Every method is one transaction, shared with whatever else this process writes at that moment; when
+it returns, the fact is committed. What it refuses is in `errors`. Reading is `reader`'s.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Self
+
+from contracts.request import RunAccepted
+from contracts.states import State
+from fleet.ledger import cancel, claim, notes, outbox, record, redrive, start, sweep
+from fleet.ledger.database import open_engine
+from fleet.ledger.migrate import to_head
+from fleet.ledger.rows import (
+    Claim,
+    Claimed,
+    DeadLetter,
+    NewRun,
+    NotClaimed,
+    OutboxRow,
+    Record,
+    Recorded,
+    SpanRow,
+    Swept,
+)
+from fleet.ledger.writer import Writer
+
+
+class Ledger:
+    """One process's hold on the ledger. Open it with `Ledger.open`, close it with `aclose`."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    @classmethod
+    async def open(cls, url: str) -> Self:
+        """Connect and bring the tables up to date; safe when several processes do so at once."""
+        engine = open_engine(url)
+        try:
+            await asyncio.to_thread(to_head, engine)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(Writer(engine))
+
+    async def aclose(self) -> None:
+        """Write what was submitted, then let go. Closing twice is harmless."""
+        await asyncio.to_thread(self._writer.close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    # --- the dispatcher ---------------------------------------------------------------------------
+
+    async def start_run(self, new: NewRun) -> RunAccepted:
+        """Record a run and promise its first tasks; the same tenant and key start it only once.
+
+        A run that was denied is recorded with its decision and gets no tasks. Raises IllegalRecord
+        when a stage would fan out over the discoveries of several tasks.
+        """
+        return await self._writer.submit(start.start_runs, new)
+
+    async def cancel_run(self, run: str, actor: str, reason: str, now: datetime) -> State:
+        """Cancel everything of a run that is not running, and ask what runs to stop.
+
+        Gives the run's state: `running` while something still has to stop. Cancelling a closed run
+        changes nothing. Raises UnknownRow.
+        """
+        return await self._writer.submit(
+            cancel.cancel_runs, cancel.Cancel(run=run, actor=actor, reason=reason, now=now)
+        )
+
+    async def redrive(self, task: str, actor: str, reason: str, now: datetime) -> Recorded:
+        """Promise another attempt at a failed, dead, denied or parked task, and open its run again.
+
+        Tasks that were cancelled because of it wait again, once no other task of the run stands
+        failed. Raises UnknownRow, IllegalMove.
+        """
+        return await self._writer.submit(
+            redrive.redrive_tasks, redrive.Redrive(task=task, actor=actor, reason=reason, now=now)
+        )
+
+    async def due_outbox(self, limit: int, older_than: datetime) -> list[OutboxRow]:
+        """Up to `limit` rows promised before `older_than` and not known to be relayed, in order."""
+        return await asyncio.to_thread(outbox.due, self._writer.engine, limit, older_than)
+
+    async def mark_relayed(self, seqs: Sequence[int], now: datetime) -> None:
+        """The bus has taken these rows. Marking twice is harmless."""
+        await self._writer.submit(outbox.mark_relayed, outbox.Relayed(seqs=tuple(seqs), now=now))
+
+    async def sweep(self, now: datetime, rules: sweep.SweepRules = sweep.SweepRules()) -> Swept:  # noqa: B008 - frozen
+        """Move what nobody moves any more: expired leases, deadlines, lost messages, gone workers.
+
+        Bounded per call and idempotent; any number of processes may sweep.
+        """
+        return await self._writer.submit(sweep.sweep, sweep.Sweep(now=now, rules=rules))
+
+    # --- a worker ---------------------------------------------------------------------------------
+
+    async def claim(self, claim_: Claim) -> Claimed | NotClaimed:
+        """Lease an attempt, when it is the promised one and nobody holds it."""
+        return await self._writer.submit(claim.claim, claim_)
+
+    async def renew(
+        self, leases: Sequence[tuple[str, int]], lease_until: datetime, now: datetime
+    ) -> frozenset[str]:
+        """Extend leases, given as (task, epoch). Gives the tasks to stop: lost, or cancelled."""
+        return await self._writer.submit(
+            claim.renew, claim.Renewal(leases=tuple(leases), lease_until=lease_until, now=now)
+        )
+
+    async def record(self, record_: Record) -> Recorded:
+        """Close, retry, release, hold or park an attempt, with all that follows, or nothing at all.
+
+        Raises StaleEpoch, IllegalMove or IllegalRecord; then nothing was written.
+        """
+        return await self._writer.submit(record.record, record_)
+
+    async def worker_seen(
+        self, worker: str, lanes: Sequence[str], now: datetime, facts: dict[str, object]
+    ) -> None:
+        """A worker is alive and serves these lanes."""
+        await self._writer.submit(
+            notes.see_workers, notes.Seen(worker=worker, lanes=tuple(lanes), now=now, facts=facts)
+        )
+
+    # --- notes ------------------------------------------------------------------------------------
+
+    async def dead_letter(self, letter: DeadLetter) -> None:
+        """Note a message that could not be taken. The same message is noted once."""
+        await self._writer.submit(notes.note_dead_letters, letter)
+
+    async def add_spans(self, spans: Sequence[SpanRow]) -> None:
+        """Add finished spans to the local trace store."""
+        await self._writer.submit(notes.add_spans, tuple(spans))

@@ -1,0 +1,334 @@
+"""What crosses the ledger's boundary: what is asked of it, what it answers, what it lets be read.
+
+Frozen values. Times are aware and in UTC. The rows of the read side are ready for `--json`.
+"""
+
+from typing import Literal
+
+from pydantic import AwareDatetime, Field
+
+from contracts.artifact import ArtifactPointer
+from contracts.decision import Decision
+from contracts.envelope import Envelope
+from contracts.fact import Fact, JsonObject
+from contracts.outcome import Fault
+from contracts.plan import RunGraph
+from contracts.request import RunRequest
+from contracts.states import State
+
+# --- the way in -----------------------------------------------------------------------------------
+
+
+class LaneLimits(Fact):
+    """What the ledger has to know of a lane's rules."""
+
+    max_attempts: int = Field(default=4, ge=1)
+
+
+class NewRun(Fact):
+    """A run that was asked for, planned and decided on."""
+
+    run: str
+    request: RunRequest
+    graph: RunGraph
+    admitted: Decision
+    submitted: AwareDatetime
+    deadline: AwareDatetime
+    traceparent: str | None = None
+    lane_limits: dict[str, LaneLimits] = {}
+    """By lane name; a lane that is not here has the defaults."""
+
+
+# --- an attempt -----------------------------------------------------------------------------------
+
+
+class Claim(Fact):
+    """A worker asks for one attempt at one task."""
+
+    task: str
+    attempt: int = Field(ge=1)
+    worker: str
+    now: AwareDatetime
+    lease_until: AwareDatetime
+
+
+class Claimed(Fact):
+    """The attempt is leased to the asker. `epoch` guards everything that it records."""
+
+    task: str
+    run: str
+    attempt: int
+    epoch: int
+    cancel_requested: bool = False
+
+
+class NotClaimed(Fact):
+    """Somebody else's, over, or never known: there is nothing to run."""
+
+    task: str
+    why: Literal["closed", "leased", "superseded", "unknown", "cancelled"]
+    """`superseded`: the task is open, but this attempt is not the one that is promised now."""
+    state: State | None = None
+    holder: str | None = None
+
+
+class Record(Fact):
+    """How an attempt ended, and everything that it leaves behind."""
+
+    task: str
+    epoch: int
+    worker: str
+    now: AwareDatetime
+    state: State
+    """One of the moves from `running`."""
+    fault: Fault | None = None
+    outputs: tuple[ArtifactPointer, ...] = ()
+    inputs: tuple[ArtifactPointer, ...] = ()
+    """What was read, in the order of the envelope."""
+    decisions: tuple[Decision, ...] = ()
+    partitions: tuple[str, ...] | None = None
+    """What the stage discovered. Needed, though it may be empty, where a stage fans out over it."""
+    facts: JsonObject = {}
+    retry_at: AwareDatetime | None = None
+    """For `retrying`: not before this time."""
+    traceparent: str | None = None
+    """Of the attempt's span; the tasks that become ready continue it."""
+    reused_from: str | None = None
+    """The task whose recorded outputs these are, when nothing was run."""
+
+
+class OutboxRow(Fact):
+    """One attempt promised to a queue and not known to be on it."""
+
+    seq: int
+    queue: str
+    envelope: Envelope
+    not_before: AwareDatetime | None = None
+
+
+class Recorded(Fact):
+    """`outbox`: rows that this record caused, to be relayed at once; at most RELAYED_AT_ONCE of
+    them, the dispatcher relays the others."""
+
+    outbox: tuple[OutboxRow, ...]
+    run_state: State
+
+
+RELAYED_AT_ONCE = 256
+
+# --- upkeep ---------------------------------------------------------------------------------------
+
+
+class Swept(Fact):
+    """What one sweep moved."""
+
+    requeued: int = 0
+    """Leases that had expired: a new attempt is promised."""
+    dead: int = 0
+    """Leases that had expired with no attempt left."""
+    expired: int = 0
+    """Tasks past their deadline."""
+    promised_again: int = 0
+    """Queued attempts whose message was lost."""
+    workers_gone: int = 0
+    pruned: int = 0
+    """Outbox rows that were relayed and are no longer of use."""
+
+    @property
+    def moved(self) -> int:
+        """Everything but pruning: while this is not 0, another sweep may find more."""
+        return self.requeued + self.dead + self.expired + self.promised_again + self.workers_gone
+
+
+class DeadLetter(Fact):
+    """A message that could not be taken."""
+
+    queue: str
+    message_id: str
+    sequence_number: int
+    task: str | None = None
+    disposition: Literal["dead", "parked"]
+    reason: str
+    description: str
+    size: int = Field(ge=0)
+    """Of the body, in bytes. The body itself stays on the bus."""
+    at: AwareDatetime
+
+
+class SpanRow(Fact):
+    """One finished span of the local trace store. Ids are lower-case hex."""
+
+    trace_id: str
+    span_id: str
+    parent_id: str | None = None
+    name: str
+    kind: str
+    start_ns: int
+    end_ns: int
+    status: str = "unset"
+    attributes: JsonObject = {}
+    run: str | None = None
+    task: str | None = None
+
+
+# --- the read side --------------------------------------------------------------------------------
+
+
+class RunRow(Fact):
+    """One run in a list."""
+
+    run: str
+    pipeline: str
+    tenant: str
+    requester: str
+    state: State
+    tasks: int
+    open_tasks: int
+    submitted: AwareDatetime
+    ended: AwareDatetime | None
+    deadline: AwareDatetime
+
+
+class StageRow(Fact):
+    """One stage of a run, in graph order."""
+
+    stage: str
+    kind: str
+    lane: str
+    needs: tuple[str, ...]
+    tasks: int
+    """0 while its partitions are yet to be discovered."""
+    states: dict[State, int]
+    attempts: int
+    started: AwareDatetime | None
+    ended: AwareDatetime | None
+    """When the last attempt ended, once no task of the stage is open."""
+
+
+class RunDetail(RunRow):
+    """One run in full."""
+
+    request: RunRequest
+    admitted: Decision
+    trace_id: str | None
+    cancel_requested: bool
+    stages: tuple[StageRow, ...]
+
+
+class TaskRow(Fact):
+    """One task in a list."""
+
+    task: str
+    run: str
+    stage: str
+    partition: str
+    kind: str
+    version: int
+    lane: str
+    state: State
+    attempt: int
+    max_attempts: int
+    pending: int
+    """Parents that it waits for."""
+    worker: str | None
+    lease_until: AwareDatetime | None
+    deadline: AwareDatetime
+    started: AwareDatetime | None
+    ended: AwareDatetime | None
+    fault: Fault | None
+
+
+class AttemptRow(Fact):
+    """One try at a task. A released or taken-over attempt has several epochs under one number."""
+
+    number: int
+    epoch: int
+    worker: str
+    state: State
+    started: AwareDatetime
+    ended: AwareDatetime | None
+    fault: Fault | None
+    facts: JsonObject
+    reused_from: str | None
+    trace_id: str | None
+
+
+class EventRow(Fact):
+    """One move of a run or task. Never changed once written."""
+
+    at: AwareDatetime
+    run: str
+    task: str | None
+    actor: str
+    old: State | None
+    new: State
+    detail: str
+
+
+class RecordedDecision(Fact):
+    """A decision with the attempt it was given for."""
+
+    epoch: int
+    at: AwareDatetime
+    decision: Decision
+
+
+class TaskDetail(TaskRow):
+    """One task in full. Inputs and outputs are those of the last attempt that recorded any."""
+
+    payload: JsonObject
+    history: tuple[EventRow, ...]
+    attempts: tuple[AttemptRow, ...]
+    decisions: tuple[RecordedDecision, ...]
+    inputs: tuple[ArtifactPointer, ...]
+    outputs: tuple[ArtifactPointer, ...]
+    facts: JsonObject
+    trace_id: str | None
+
+
+class ArtifactRow(Fact):
+    """One artifact that a run made."""
+
+    task: str
+    stage: str
+    partition: str
+    epoch: int
+    recorded: AwareDatetime
+    pointer: ArtifactPointer
+
+
+class LaneRow(Fact):
+    """The open tasks of a lane."""
+
+    lane: str
+    states: dict[State, int]
+    oldest_queued: AwareDatetime | None
+
+
+class DeadRow(Fact):
+    """Something an operator may have to look at: a task that failed, or a message not taken."""
+
+    what: Literal["task", "message"]
+    id: str
+    """Of the task; or `queue/sequence-number` of the message."""
+    where: str
+    """The stage and partition; or the queue."""
+    state: str
+    """The task's state; or the message's disposition."""
+    reason: str
+    description: str
+    run: str | None
+    task: str | None
+    at: AwareDatetime
+
+
+class WorkerRow(Fact):
+    """One worker process."""
+
+    worker: str
+    lanes: tuple[str, ...]
+    state: Literal["live", "gone"]
+    first_seen: AwareDatetime
+    last_seen: AwareDatetime
+    running: int
+    facts: JsonObject
