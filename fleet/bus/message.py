@@ -25,7 +25,7 @@ def to_sdk(message: WireMessage) -> ServiceBusMessage:
         correlation_id=message.correlation_id,
         subject=message.subject,
         content_type=message.content_type,
-        application_properties={name: value for name, value in message.properties.items()},
+        application_properties={**message.properties},
     )
 
 

@@ -98,7 +98,7 @@ class Room:
 
 
 async def deliveries(client: ServiceBusClient, queue: str, room: Room) -> AsyncIterator[Delivery]:
-    """Deliveries of `queue` without end; each holds a place of `room` until the caller gives it back.
+    """Deliveries of `queue`, without end; each holds a place of `room` that the caller gives back.
 
     Waits where the bus is away and tries again, from 0.2 up to 10 seconds apart.
     """
