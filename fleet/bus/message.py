@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from azure.servicebus import ServiceBusMessage, ServiceBusReceivedMessage
 from azure.servicebus.amqp import AmqpMessageBodyType
@@ -19,13 +20,16 @@ class Outgoing(Fact):
 
 def to_sdk(message: WireMessage) -> ServiceBusMessage:
     """The SDK's message, body as one data section."""
+    # Typed as the SDK wants it: a dict's key and value types are invariant.
+    properties: dict[str | bytes, int | float | bytes | bool | str | UUID] = {}
+    properties.update(message.properties.items())
     return ServiceBusMessage(
         message.body,
         message_id=message.message_id,
         correlation_id=message.correlation_id,
         subject=message.subject,
         content_type=message.content_type,
-        application_properties={**message.properties},
+        application_properties=properties,
     )
 
 
