@@ -1,0 +1,54 @@
+"""What is wrong with what was asked, in words and with the line of pipeline.yaml to look at.
+
+FleetError
+├── PipelineRefused     the pipeline's own files are wrong: its owner must act
+├── PipelineUnknown     no pipeline of that name is here
+├── RequestRefused      the pipeline is right, what was asked of it is not: the requester must act
+└── (fleet.ledger)      the same key was used for another request
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fleet.errors import FleetError
+
+
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class LineFault:
+    """One thing that is wrong. `line` counts from 1 in pipeline.yaml."""
+
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.message}"
+
+
+class _Faulty(FleetError):
+    def __init__(self, pipeline: str, faults: Iterable[LineFault]) -> None:
+        self.pipeline = pipeline
+        self.faults = tuple(sorted(set(faults)))
+        told = "; ".join(str(fault) for fault in self.faults)
+        super().__init__(f"{self.subject} {pipeline}: {told}")
+
+    subject = "pipeline"
+
+
+class PipelineRefused(_Faulty):
+    """A pipeline.yaml or its folder cannot be used. Holds every fault; no run was started."""
+
+
+class RequestRefused(_Faulty):
+    """The parameters do not fit the pipeline, each fault with the line that says so."""
+
+    subject = "request for"
+
+
+class PipelineUnknown(FleetError):
+    """No folder of the pipeline roots holds a pipeline of this name."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.pipeline = name
+        self.known = tuple(sorted(known))
+        there = ", ".join(self.known) or "none"
+        super().__init__(f"no pipeline named {name!r}; there are: {there}")
