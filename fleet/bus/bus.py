@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from azure.servicebus.aio import ServiceBusClient
 
+from contracts.envelope import WireMessage, attributes_of
 from fleet.artifacts.store import ArtifactStore
 from fleet.bus.claim_check import checked_in, checked_out
 from fleet.bus.message import Outgoing
@@ -39,14 +40,15 @@ class Bus:
             sender = self._senders[queue] = QueueSender(self._client, queue)
         await sender.send(ready)
 
-    def deliveries(self, queue: str, room: Room) -> AsyncIterator[Delivery]:
-        """Deliveries without end; see fleet.bus.receiver. Bodies left in the store are not read."""
-        return deliveries(self._client, queue, room)
+    def deliveries(self, queue: str, room: Room, stop: asyncio.Event) -> AsyncIterator[Delivery]:
+        """Deliveries until `stop`; see fleet.bus.receiver. Bodies in the store are not yet read."""
+        return deliveries(self._client, queue, room, stop)
 
-    async def body_of(self, delivery: Delivery) -> Delivery:
-        """The delivery with its body read from the store. Raises MalformedEnvelope."""
-        delivery.message = await asyncio.to_thread(checked_out, delivery.message, self._bodies)
-        return delivery
+    async def whole(self, message: WireMessage) -> WireMessage:
+        """The message, its body read from the store if it lies there. Raises MalformedEnvelope."""
+        if "dataref" in attributes_of(message.properties):
+            return await asyncio.to_thread(checked_out, message, self._bodies)
+        return checked_out(message, self._bodies)
 
     async def aclose(self) -> None:
         for sender in self._senders.values():

@@ -7,8 +7,9 @@ pause, never as a lane gone deaf. Correctness does not rest on locks, so settlin
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from datetime import datetime
+from typing import Any, TypeVar
 
 from azure.servicebus import ServiceBusReceivedMessage
 from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver
@@ -19,6 +20,7 @@ from fleet.bus.errors import SettleFailed
 from fleet.bus.message import from_sdk
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _WAIT = 30.0
 """Seconds one receive call waits for a first message."""
@@ -81,63 +83,88 @@ class Room:
     """How many more deliveries may be taken; giving a place back wakes the receiver."""
 
     def __init__(self, places: int) -> None:
-        self._free = places
+        self._places = self._free = places
         self._changed = asyncio.Event()
 
-    async def wait(self) -> int:
-        """Wait until at least one place is free, then take all free ones and say how many."""
+    async def take(self, wanted: int) -> int:
+        """Wait until a place is free, then take up to `wanted` of them; how many were taken."""
         while not self._free:
-            self._changed.clear()
-            await self._changed.wait()
-        taken, self._free = self._free, 0
+            await self._wait()
+        taken = min(self._free, wanted)
+        self._free -= taken
         return taken
 
     def give_back(self, places: int = 1) -> None:
         self._free += places
         self._changed.set()
 
+    async def all_back(self) -> None:
+        """Wait until nothing is taken."""
+        while self._free < self._places:
+            await self._wait()
 
-async def deliveries(client: ServiceBusClient, queue: str, room: Room) -> AsyncIterator[Delivery]:
-    """Deliveries of `queue`, without end; each holds a place of `room` that the caller gives back.
+    async def _wait(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
 
-    Waits where the bus is away and tries again, from 0.2 up to 10 seconds apart.
+
+async def deliveries(
+    client: ServiceBusClient, queue: str, room: Room, stop: asyncio.Event
+) -> AsyncIterator[Delivery]:
+    """Deliveries of `queue` until `stop`; each holds a place of `room` that the caller gives back.
+
+    Waits where the bus is away and tries again, from 0.2 up to 10 seconds apart. After `stop` it
+    receives no more, and stays open until every place is given back, so that all can be settled.
     """
     pause = _FIRST_PAUSE
-    while True:
+    while not stop.is_set():
         receiver = client.get_queue_receiver(queue, prefetch_count=0)
         try:
             async with receiver:
-                async for batch in _batches(receiver, room):
+                async for received in _received(receiver, room, stop):
                     pause = _FIRST_PAUSE
-                    for received in batch:
-                        yield Delivery(receiver, received, queue)
+                    yield Delivery(receiver, received, queue)
+                await room.all_back()
         except (ServiceBusError, OSError, ValueError) as cause:
             # ValueError: the SDK says so when a handler was closed under it.
             _log.warning("receiver of %s failed, reopening in %.1f s: %s", queue, pause, cause)
-            await asyncio.sleep(pause)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
 
-async def _batches(
-    receiver: ServiceBusReceiver, room: Room
-) -> AsyncIterator[list[ServiceBusReceivedMessage]]:
+async def _received(
+    receiver: ServiceBusReceiver, room: Room, stop: asyncio.Event
+) -> AsyncIterator[ServiceBusReceivedMessage]:
     """Ask for one message while the queue is slack, for all there is room for while it is full.
 
     A call for n messages waits 0.2 s when fewer come, which a lone message should not pay.
     """
     wanted = 1
-    while True:
-        places = await room.wait()
-        asked = min(wanted, places, _LARGEST_BATCH)
-        room.give_back(places - asked)
+    while (asked := await _until(stop, room.take(wanted))) is not None:
         batch: list[ServiceBusReceivedMessage] = []
         try:
-            batch = await receiver.receive_messages(max_message_count=asked, max_wait_time=_WAIT)
+            receiving = receiver.receive_messages(max_message_count=asked, max_wait_time=_WAIT)
+            batch = await _until(stop, receiving) or []
         finally:
             room.give_back(asked - len(batch))
-        full = len(batch) == asked
-        wanted = min(wanted * 2, _LARGEST_BATCH) if full else 1
-        yield batch
+        wanted = min(wanted * 2, _LARGEST_BATCH) if len(batch) == asked else 1
+        for received in batch:
+            yield received
+
+
+async def _until(stop: asyncio.Event, wanted: Coroutine[Any, Any, T]) -> T | None:
+    """The result of `wanted`, or None when `stop` is set first."""
+    task = asyncio.ensure_future(wanted)
+    stopped = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        for future in (task, stopped):
+            if not future.done():
+                future.cancel()
+                await asyncio.wait([future])
 
 
 @contextlib.contextmanager
