@@ -64,6 +64,8 @@ class ParameterSpec(StrictFact):
             return f"must be {_IN_WORDS[self.type]}"
         if isinstance(value, str) and len(value) > MAX_TEXT:
             return f"must be at most {MAX_TEXT} characters long"
+        if isinstance(value, str) and "${" in value:
+            return "must not hold `${`"  # it would be filled in once more
         if self.choices is not None and value not in self.choices:
             return f"must be one of {', '.join(str(choice) for choice in self.choices)}"
         if self.pattern is not None and re.fullmatch(self.pattern, str(value)) is None:

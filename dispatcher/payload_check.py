@@ -53,7 +53,7 @@ class PayloadCheck:
             place = next(_places_of(values, file), ())
             if "${" in file:
                 yield place, f"the file name {file!r} differs between tasks: name one file"
-            elif not _is_plain(file):
+            elif not is_plain(file):
                 yield place, f"{file!r} is not a plain path to a file inside the pipeline's folder"
             elif file not in self._files:
                 yield place, f"the pipeline's folder has no file {file!r}"
@@ -87,7 +87,8 @@ def _plain(payload: type[Payload], fault: Any, where: Place) -> str:
             return f"{name!r} should {said}" if said != fault["msg"] else f"{name!r}: {said}"
 
 
-def _is_plain(file: str) -> bool:
+def is_plain(file: str) -> bool:
+    """Whether this is how a payload may name a file of its pipeline's folder."""
     try:
         _FILE.validate_python(file)
     except ValidationError:

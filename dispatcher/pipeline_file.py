@@ -97,7 +97,7 @@ class _Reader:
                 yield self._fault(("stages", index, "name"), told)
             yield from self._reference_faults(index, stage)
             yield from self._payload_faults(index, stage)
-        parents = {stage.name: stage.parents for stage in self._stages.values()}
+        parents = {name: self._stages[index].parents for name, index in first.items()}
         for cycle in cycles(parents):
             index, parent = first[cycle[0]], cycle[1 % len(cycle)]
             written = "needs" if parent in self._stages[index].needs else "each"
@@ -137,7 +137,7 @@ class _Reader:
             known = ", ".join(sorted({known.KIND for known in self._registry}))
             version = f" version {stage.version}" if stage.version else ""
             told = f"no stage kind {stage.kind!r}{version} is known; there are: {known}"
-            yield self._fault(("stages", index, "kind"), told)
+            yield self._fault(("stages", index, "version" if stage.version else "kind"), told)
             return
         stand_ins = {name: _stand_in(spec) for name, spec in self._parameters.items()}
         values = filled(stage.with_, stand_ins)
