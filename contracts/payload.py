@@ -26,11 +26,15 @@ SourceName = Annotated[
 
 
 class Payload(Fact):
-    """Base of every payload. `DETERMINISTIC`: same inputs and files give the same bytes."""
+    """Base of every payload. `DETERMINISTIC`: same inputs and files give the same bytes.
+
+    `MUTATES`: the handler writes to a source system, which needs explicit permission.
+    """
 
     KIND: ClassVar[str]
     VERSION: ClassVar[int] = 1
     DETERMINISTIC: ClassVar[bool] = False
+    MUTATES: ClassVar[bool] = False
 
 
 class UnknownKind(LookupError):

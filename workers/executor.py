@@ -1,0 +1,279 @@
+"""The life of one delivery, told in the order in which it happens.
+
+Open, claim, gate, run, gate the outputs, record, relay, settle. A crash between any two of these
+loses nothing and records nothing twice: before the record the lease runs out and the task is
+promised again; after it the ledger says that the task is closed, and the delivery is completed
+unrun. Locks may be lost at any time: correctness rests on the lease and its epoch.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+
+from contracts.artifact import ArtifactPointer
+from contracts.decision import Decision, Gate, Verdict
+from contracts.envelope import Envelope, MalformedEnvelope, decoded
+from contracts.fact import JsonObject
+from contracts.lane import Lane
+from contracts.outcome import Failed, Fault, FaultKind, Interrupted, Outcome, Produced
+from contracts.states import State
+from fleet.bus.errors import BusUnavailable, MessageTooLarge, SettleFailed
+from fleet.bus.receiver import Delivery
+from fleet.ledger.errors import LedgerError, StaleEpoch
+from fleet.ledger.rows import Claim, Claimed, DeadLetter, NotClaimed, Record, Recorded
+from fleet.relay import relay
+from policies.retry import Advance, Close, Release, RetryAt, decide
+from workers.bench import laid_out, scratch_folder
+from workers.leases import End, Lease
+from workers.outputs import inputs_of, release
+from workers.runner import AttemptEnded, TimedOut, failed
+from workers.site import Site
+from workers.spans import process_span, traceparent_of
+from workers.stages.handler import StageFault
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempted:
+    """What one attempt came to: its outcome, and what was decided and stored on the way."""
+
+    outcome: Outcome
+    decisions: tuple[Decision, ...] = ()
+    outputs: tuple[ArtifactPointer, ...] = ()
+    held: bool = False
+
+
+async def work(delivery: Delivery, lane: Lane, site: Site) -> None:
+    """Carry one delivery from lock to settlement."""
+    try:
+        envelope = await opened(delivery, lane, site)
+    except MalformedEnvelope as fault:
+        await refuse(delivery, "malformed", str(fault), site)
+        return
+    with process_span(site.tracer, envelope, delivery) as span:
+        claimed = await claim(envelope, lane, site)
+        if isinstance(claimed, NotClaimed):
+            span.set_attribute("leaf.declined", claimed.why)
+            await decline(delivery, envelope, claimed, site)
+            return
+        with site.leases.hold(claimed, delivery, lane.lease) as lease:
+            attempted = await attempt(envelope, lane, lease, site)
+            record = recording(
+                attempted,
+                envelope=envelope,
+                claimed=claimed,
+                lane=lane,
+                site=site,
+                traceparent=traceparent_of(span),
+            )
+            span.set_attribute("leaf.outcome", record.state.value)
+            try:
+                recorded = await site.ledger.record(record)
+            except StaleEpoch as stale:
+                _log.warning("%s", stale)
+                await settle(delivery, State.SUCCEEDED)
+                return
+        await relay_at_once(recorded, site)
+        # Settled last: a crash above redelivers, and the ledger then says what happened.
+        await settle(delivery, record.state)
+
+
+async def opened(delivery: Delivery, lane: Lane, site: Site) -> Envelope:
+    """The envelope, whole and on its own lane. Raises MalformedEnvelope."""
+    envelope = decoded(await site.bus.whole(delivery.message))
+    if envelope.lane != lane.name:
+        raise MalformedEnvelope(f"an envelope for lane {envelope.lane!r} came on {lane.name!r}")
+    return envelope
+
+
+async def claim(envelope: Envelope, lane: Lane, site: Site) -> Claimed | NotClaimed:
+    """Ask the ledger for this attempt."""
+    now = site.clock.now()
+    return await site.ledger.claim(
+        Claim(
+            task=envelope.task,
+            attempt=envelope.attempt,
+            worker=site.worker,
+            now=now,
+            lease_until=now + timedelta(seconds=lane.lease),
+        )
+    )
+
+
+async def attempt(envelope: Envelope, lane: Lane, lease: Lease, site: Site) -> Attempted:
+    """Gate, run, gate the outputs."""
+    if (envelope.kind, envelope.version) not in site.handlers:
+        known = f"no handler for {envelope.kind} version {envelope.version} in this worker"
+        return Attempted(outcome=_fault(FaultKind.PARKED, "kind.unknown", known))
+    permitted = site.gate.decide_values(Gate.EXECUTE, _execute_facts(envelope, lane, site))
+    if not permitted.allowed:
+        return Attempted(
+            outcome=_denied(permitted),
+            decisions=(permitted,),
+            held=permitted.verdict is Verdict.HOLD,
+        )
+    with scratch_folder(site.scratch) as scratch:
+        try:
+            bench = await asyncio.to_thread(laid_out, envelope, scratch, site)
+            handler = site.handlers[envelope.kind, envelope.version]
+            outcome: Outcome = await site.runner.run(handler, bench, lane.mode, lease, lane.timeout)
+        except StageFault as fault:
+            outcome = failed(fault)
+        except TimedOut:
+            late = f"no end within the lane's {lane.timeout:.0f} s"
+            outcome = _fault(FaultKind.TIMED_OUT, "handler.timed_out", late)
+        except AttemptEnded as ended:
+            outcome = _ended(ended.why)
+        match outcome:
+            case Produced(outputs=outputs) | Failed(evidence=outputs):
+                released = await asyncio.to_thread(release, outputs, envelope, site)
+            case Interrupted():
+                return Attempted(outcome=outcome, decisions=(permitted,))
+    if released.denied is not None:
+        outcome = _denied(released.denied)
+    return Attempted(
+        outcome=outcome, decisions=(permitted, *released.decisions), outputs=released.pointers
+    )
+
+
+def recording(
+    attempted: Attempted,
+    *,
+    envelope: Envelope,
+    claimed: Claimed,
+    lane: Lane,
+    site: Site,
+    traceparent: str | None,
+) -> Record:
+    """The record of an attempt: what it came to, and what follows by the retry rules."""
+    outcome, now = attempted.outcome, site.clock.now()
+    verdict = decide(
+        outcome, attempt=envelope.attempt, rules=lane.retry, now=now, chance=site.chance()
+    )
+    retry_at = None
+    match verdict:
+        case Advance():
+            state = State.SUCCEEDED
+        case RetryAt(at=at):
+            state, retry_at = State.RETRYING, at
+        case Release():
+            state = State.QUEUED
+        case Close(state=closed):
+            state = State.HELD if attempted.held else closed
+    produced = outcome if isinstance(outcome, Produced) else Produced()
+    return Record(
+        task=envelope.task,
+        epoch=claimed.epoch,
+        worker=site.worker,
+        now=now,
+        state=state,
+        fault=outcome.fault if isinstance(outcome, Failed) else None,
+        outputs=attempted.outputs,
+        inputs=inputs_of(envelope),
+        decisions=attempted.decisions,
+        partitions=produced.partitions,
+        facts=dict(produced.facts),
+        retry_at=retry_at,
+        traceparent=traceparent,
+    )
+
+
+async def relay_at_once(recorded: Recorded, site: Site) -> None:
+    """Publish what became ready. What fails here stays due, and the dispatcher relays it."""
+    try:
+        await relay(recorded.outbox, site.bus, site.ledger, site.clock)
+    except (BusUnavailable, MessageTooLarge, LedgerError) as cause:
+        _log.warning("%d envelopes are left to the dispatcher: %s", len(recorded.outbox), cause)
+
+
+async def settle(delivery: Delivery, state: State) -> None:
+    """A released task goes back to its queue; everything else the ledger now owns."""
+    try:
+        if state is State.QUEUED:
+            await delivery.abandon()
+        else:
+            await delivery.complete()
+    except SettleFailed as cause:
+        _log.info("%s; it comes back and is then declined", cause)
+
+
+async def decline(delivery: Delivery, envelope: Envelope, said: NotClaimed, site: Site) -> None:
+    """Nothing to run here: closed, leased or superseded is complete; unknown is refused."""
+    if said.why != "unknown":
+        await settle(delivery, State.SUCCEEDED)
+    elif (envelope.kind, envelope.version) in site.handlers:
+        reason = f"the ledger has no task {envelope.task}: it was not planned by this fleet"
+        await refuse(delivery, "unknown task", reason, site)
+    else:
+        await park(delivery, envelope, site)
+
+
+async def refuse(delivery: Delivery, reason: str, description: str, site: Site) -> None:
+    """Dead-letter a message that can never be taken; the ledger keeps the reason."""
+    await site.ledger.dead_letter(_letter(delivery, "dead", reason, description, site))
+    try:
+        await delivery.dead_letter(reason, description)
+    except SettleFailed as cause:
+        _log.info("%s; it comes back and is refused again", cause)
+
+
+async def park(delivery: Delivery, envelope: Envelope, site: Site) -> None:
+    """Set aside a message whose kind or version a newer worker may know."""
+    description = f"{envelope.type} is not known to this worker"
+    await site.ledger.dead_letter(_letter(delivery, "parked", "unknown kind", description, site))
+    try:
+        await delivery.defer()
+    except SettleFailed as cause:
+        _log.info("%s; it comes back and is parked again", cause)
+
+
+def _letter(
+    delivery: Delivery, disposition: str, reason: str, description: str, site: Site
+) -> DeadLetter:
+    return DeadLetter.model_validate(
+        {
+            "queue": delivery.queue,
+            "message_id": delivery.message.message_id[:128],
+            "sequence_number": delivery.sequence_number,
+            "disposition": disposition,
+            "reason": reason,
+            "description": description,
+            "size": len(delivery.message.body),
+            "at": site.clock.now(),
+        }
+    )
+
+
+def _execute_facts(envelope: Envelope, lane: Lane, site: Site) -> JsonObject:
+    """What the execute gate reads. Unchecked: an envelope's word may not be one that rules know."""
+    inputs = inputs_of(envelope)
+    return {
+        "lane": lane.name,
+        "kind": envelope.kind,
+        "stage": envelope.stage,
+        "tenant": envelope.scope.tenant,
+        "audience": envelope.scope.audience,
+        "requester": envelope.requester,
+        "flags": list(envelope.flags),
+        "mutates": site.registry.find(envelope.kind, envelope.version).MUTATES,
+        "input_taints": [taint for pointer in inputs for taint in pointer.taints],
+        "input_tenants": [pointer.scope.tenant for pointer in inputs],
+        "input_audiences": [pointer.scope.audience for pointer in inputs],
+    }
+
+
+def _fault(kind: FaultKind, code: str, message: str) -> Failed:
+    return Failed(fault=Fault(kind=kind, code=code, message=message))
+
+
+def _denied(decision: Decision) -> Failed:
+    words = "; ".join(f"{reason.rule}: {reason.text}" for reason in decision.reasons)
+    return _fault(FaultKind.DENIED, f"denied.{decision.gate}", words)
+
+
+def _ended(why: End) -> Outcome:
+    if why is End.STOPPING:
+        return Interrupted()
+    return _fault(FaultKind.CANCELLED, f"attempt.{why}", "told to end before it was done")

@@ -1,0 +1,111 @@
+"""Leases: this worker's word that its attempts are alive, renewed together off the handlers' path.
+
+One renewal carries all leases of the process. The ledger answers with those that are lost or whose
+cancellation was asked for; their attempts are told to end. The broker's lock is renewed alongside,
+only to spare deliveries: nothing rests on it.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from fleet.bus.errors import SettleFailed
+from fleet.bus.receiver import Delivery
+from fleet.clock import Clock
+from fleet.ledger.errors import LedgerError
+from fleet.ledger.ledger import Ledger
+from fleet.ledger.rows import Claimed
+
+_log = logging.getLogger(__name__)
+
+
+class End(StrEnum):
+    """Why an attempt is told to end before its handler does."""
+
+    LOST = "lost"  # another worker may hold the task: write nothing
+    CANCELLED = "cancelled"
+    STOPPING = "stopping"  # this worker is
+
+
+class Lease:
+    """One attempt's hold on its task. `ended` is set once, and `end` then says why."""
+
+    def __init__(
+        self, claimed: Claimed, delivery: Delivery, seconds: float, until: datetime
+    ) -> None:
+        self.claimed, self.delivery = claimed, delivery
+        self.seconds, self.until = seconds, until
+        self.end: End | None = None
+        self.ended = asyncio.Event()
+        self.progress: dict[str, int | str | None] = {}
+
+    def finish(self, why: End) -> None:
+        """Tell the attempt to end. The first reason stays."""
+        if self.end is None:
+            self.end = why
+            self.ended.set()
+
+
+class LeaseKeeper:
+    """All leases of one worker process."""
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self._ledger, self._clock = ledger, clock
+        self._held: dict[str, Lease] = {}
+
+    @property
+    def held(self) -> tuple[Lease, ...]:
+        return tuple(self._held.values())
+
+    @contextlib.contextmanager
+    def hold(self, claimed: Claimed, delivery: Delivery, seconds: float) -> Iterator[Lease]:
+        """Keep a claim alive for as long as the block runs."""
+        until = self._clock.now() + timedelta(seconds=seconds)
+        lease = self._held[claimed.task] = Lease(claimed, delivery, seconds, until)
+        if claimed.cancel_requested:
+            lease.finish(End.CANCELLED)
+        try:
+            yield lease
+        finally:
+            del self._held[claimed.task]
+
+    def end_all(self, why: End) -> None:
+        for lease in self.held:
+            lease.finish(why)
+
+    async def keep(self, every: float, stop: asyncio.Event) -> None:
+        """Renew every `every` seconds until `stop`; `every` is well under the shortest lease."""
+        while not stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), every)
+            await self.renew()
+
+    async def renew(self) -> None:
+        """Renew all leases once. A ledger that does not answer costs nothing until one runs out."""
+        leases = [lease for lease in self.held if lease.end is not End.LOST]
+        if not leases:
+            return
+        now = self._clock.now()
+        # One length for all: the longest, as a longer lease is never wrong, only slower to expire.
+        until = now + timedelta(seconds=max(lease.seconds for lease in leases))
+        try:
+            told = await self._ledger.renew(
+                [(lease.claimed.task, lease.claimed.epoch) for lease in leases], until, now
+            )
+        except LedgerError as cause:
+            _log.warning("leases were not renewed: %s", cause)
+            for lease in leases:
+                if lease.until <= self._clock.now():
+                    lease.finish(End.LOST)
+            return
+        for lease in leases:
+            if lease.claimed.task in told:
+                # Lost or cancelled: the handler ends either way, and the epoch decides at record.
+                lease.finish(End.CANCELLED)
+                continue
+            lease.until = until
+            with contextlib.suppress(SettleFailed):
+                await lease.delivery.renew()

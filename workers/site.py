@@ -1,0 +1,40 @@
+"""The site: everything that one worker process works with, built once in `__main__`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from opentelemetry.trace import Tracer
+
+from contracts.payload import PayloadRegistry
+from fleet.artifacts.store import ArtifactStore
+from fleet.bus.bus import Bus
+from fleet.clock import Clock
+from fleet.ledger.ledger import Ledger
+from policies.gate import PolicyGate
+from workers.leases import LeaseKeeper
+from workers.runner import HandlerRunner
+from workers.stages.handler import StageHandler
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Ports and values of one worker; an executor step takes what it needs from here."""
+
+    worker: str
+    """Unique per start."""
+    bus: Bus
+    ledger: Ledger
+    store: ArtifactStore
+    gate: PolicyGate
+    registry: PayloadRegistry
+    handlers: Mapping[tuple[str, int], StageHandler]
+    leases: LeaseKeeper
+    runner: HandlerRunner
+    clock: Clock
+    chance: Callable[[], float]
+    """In [0, 1), for jitter."""
+    tracer: Tracer
+    sources_file: Path
+    scratch: Path
+    code_version: str

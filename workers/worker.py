@@ -1,0 +1,87 @@
+"""A worker process at work: its lanes, its leases, its heartbeat; and how it stops.
+
+To stop: receive no more; let running attempts end within the grace period, keeping their leases;
+tell the rest to end, which releases their tasks at no cost; settle; close. Nothing is lost by
+stopping harder: that is what leases are for.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+
+from contracts.lane import Lane
+from fleet.bus.receiver import Delivery, Room
+from fleet.errors import FleetError
+from fleet.ledger.errors import LedgerError
+from workers.executor import work
+from workers.leases import End
+from workers.site import Site
+
+_log = logging.getLogger(__name__)
+
+_HEARTBEAT = 5.0
+"""Seconds between two words that this worker is alive."""
+
+
+async def serve(site: Site, lanes: Sequence[Lane], stop: asyncio.Event, grace: float) -> None:
+    """Work on `lanes` until `stop`, then end within `grace` seconds and a little."""
+    done = asyncio.Event()
+    async with asyncio.TaskGroup() as upkeep:
+        upkeep.create_task(site.leases.keep(min(lane.lease for lane in lanes) / 3, done))
+        upkeep.create_task(_heartbeat(site, lanes, done))
+        upkeep.create_task(_end_after_grace(site, stop, done, grace))
+        try:
+            async with asyncio.TaskGroup() as working:
+                for lane in lanes:
+                    working.create_task(serve_lane(lane, site, stop), name=f"lane {lane.name}")
+        finally:
+            done.set()
+
+
+async def serve_lane(lane: Lane, site: Site, stop: asyncio.Event) -> None:
+    """Take deliveries of one lane, as many at a time as the lane allows."""
+    room = Room(lane.concurrency)
+    async with asyncio.TaskGroup() as attempts:
+        async for delivery in site.bus.deliveries(lane.queue, room, stop):
+            attempts.create_task(_one(delivery, lane, site, room))
+
+
+async def _one(delivery: Delivery, lane: Lane, site: Site, room: Room) -> None:
+    try:
+        await work(delivery, lane, site)
+    except FleetError as cause:
+        # The ledger or the bus is away. Unsettled, the delivery comes back when its lock lapses.
+        _log.error("%s: delivery %s: %s", lane.name, delivery.message.message_id[:128], cause)
+    finally:
+        room.give_back()
+
+
+async def _heartbeat(site: Site, lanes: Sequence[Lane], done: asyncio.Event) -> None:
+    names = [lane.name for lane in lanes]
+    while not done.is_set():
+        facts = {
+            "running": [
+                {"task": lease.claimed.task, **lease.progress} for lease in site.leases.held
+            ],
+            "left_behind": site.runner.left_behind,
+        }
+        try:
+            await site.ledger.worker_seen(site.worker, names, site.clock.now(), facts)
+        except LedgerError as cause:
+            _log.warning("no heartbeat: %s", cause)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(done.wait(), _HEARTBEAT)
+
+
+async def _end_after_grace(
+    site: Site, stop: asyncio.Event, done: asyncio.Event, grace: float
+) -> None:
+    """After `stop`, give running attempts their grace, then tell them to end."""
+    either = {asyncio.ensure_future(stop.wait()), asyncio.ensure_future(done.wait())}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    for future in either:
+        future.cancel()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(done.wait(), grace)
+    site.leases.end_all(End.STOPPING)
