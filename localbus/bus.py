@@ -1,0 +1,130 @@
+"""The namespace at work on an event loop: what is written in one turn is committed once.
+
+Everything that arrives in one turn of the loop is taken, then messages are handed to waiting
+receivers, then the store commits, and only then are answers written to the sockets. So nobody is
+told of anything that is not on disk, and a busy loop shares a commit among many answers.
+A store that fails to commit ends the bus: memory and disk no longer agree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from localbus.broker.mailbox import Mailbox
+from localbus.broker.namespace import Namespace
+from localbus.clock import Clock
+from localbus.store import Store
+
+_PUMP_LIMIT = 250
+"""Messages handed out of one mailbox before others and the sockets have their turn."""
+
+
+class Flushable(Protocol):
+    """Someone with bytes to write once they are true."""
+
+    def flush(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Commit:
+    done: asyncio.Future[None]
+
+    def flush(self) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
+
+
+class Bus:
+    """See the module. All methods belong to the loop's thread."""
+
+    def __init__(self, store: Store, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
+        self.namespace = Namespace(store)
+        self.clock = clock
+        self.loop = loop
+        self.failure: asyncio.Future[None] = loop.create_future()
+        self._store = store
+        self._changed: dict[int, Mailbox] = {}
+        self._draining: list[Callable[[], None]] = []
+        self._writers: dict[Flushable, None] = {}
+        self._turn: asyncio.Handle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        clock.on_jump(self._jumped)
+
+    def _jumped(self) -> None:
+        self.loop.call_soon_threadsafe(self.wake)  # the clock is driven from another thread
+
+    def changed(self, mailbox: Mailbox) -> None:
+        """Messages or receivers came to this mailbox: see to it this turn."""
+        self._changed[mailbox.id] = mailbox
+        self.wake()
+
+    def will_write(self, writer: Flushable) -> None:
+        """Flush this writer after the commit of this turn."""
+        self._writers[writer] = None
+        self.wake()
+
+    def will_drain(self, drain: Callable[[], None]) -> None:
+        """Call this once the mailboxes have been seen to this turn."""
+        self._draining.append(drain)
+        self.wake()
+
+    async def committed(self) -> None:
+        """Wait until everything written so far is on disk."""
+        commit = _Commit(self.loop.create_future())
+        self.will_write(commit)
+        await commit.done
+
+    def wake(self) -> None:
+        """Have a turn soon. Harmless when there is nothing to do."""
+        if self._turn is None:
+            self._turn = self.loop.call_soon(self._run_turn)
+
+    def _run_turn(self) -> None:
+        self._turn = None
+        try:
+            self._advance()
+            self._store.commit()
+        except sqlite3.Error as error:
+            if not self.failure.done():
+                self.failure.set_exception(error)
+            return
+        writers, self._writers = self._writers, {}
+        for writer in writers:
+            writer.flush()
+        self._set_timer()
+
+    def _advance(self) -> None:
+        now_ms = self.clock.now_ms()
+        for mailbox in self.namespace.tick(now_ms):
+            self._changed[mailbox.id] = mailbox
+        changed, self._changed = self._changed, {}
+        for mailbox in changed.values():
+            if mailbox.pump(now_ms, _PUMP_LIMIT):
+                self.changed(mailbox)
+        if not self._changed:  # else some receiver may still get a message before it is drained
+            drains, self._draining = self._draining, []
+            for drain in drains:
+                drain()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        alarm_ms = self.namespace.next_alarm_ms()
+        if alarm_ms is not None:
+            delay = max(alarm_ms - self.clock.now_ms(), 0) / 1000
+            self._timer = self.loop.call_later(min(delay, 3600), self.wake)
+
+    def stop(self) -> None:
+        """Write what is pending and let go of the loop; the store stays the caller's to close."""
+        if self._turn is not None:
+            self._turn.cancel()
+        if not self.failure.done():
+            self._run_turn()
+            self.namespace.stop()
+        if self._timer is not None:
+            self._timer.cancel()

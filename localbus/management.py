@@ -1,0 +1,167 @@
+"""`$cbs` and `$management`: requests over a pair of links, answered one by one.
+
+Requests come in decoded, answers go out encoded; links and sockets are the caller's. A request that
+is malformed gets status 400, an unknown operation 501, what the broker refuses its own status.
+Source: the operations of azure-servicebus 7.15 (mgmt_handlers), which the service answers alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from localbus.amqp.codec import DecodeError
+from localbus.amqp.message import Request, render_response
+from localbus.amqp.types import Array, Int, Symbol, Timestamp
+from localbus.broker.errors import BrokerError
+from localbus.broker.message import read, render
+from localbus.broker.namespace import Address
+
+Answer = tuple[int, Any]
+"""A status, and the value of the body."""
+
+
+class Malformed(ValueError):
+    """The request lacks a field or has one of the wrong type."""
+
+
+def answer_cbs(request: Request) -> bytes:
+    """Accept any token: localbus does not check keys."""
+    if request.application_properties.get("operation") != "put-token":
+        return _cbs(request, 400, "only put-token is an operation of $cbs")
+    return _cbs(request, 202, "Accepted")
+
+
+def _cbs(request: Request, status: int, description: str) -> bytes:
+    facts = {"status-code": Int(status), "status-description": description}
+    return render_response(request.message_id, facts)
+
+
+def answer(request: Request, address: Address, now_ms: int) -> bytes:
+    """Do what is asked of an entity and encode the answer."""
+    name = request.application_properties.get("operation")
+    operation = _OPERATIONS.get(name) if isinstance(name, str) else None
+    if operation is None:
+        return _failure(request, 501, "amqp:not-implemented", f"no operation is called {name!r}")
+    body = request.body
+    if not isinstance(body, dict):
+        return _failure(request, 400, "com.microsoft:argument-error", "the body is not a map")
+    try:
+        status, value = operation(body, address, now_ms)
+    except (Malformed, DecodeError) as error:
+        return _failure(request, 400, "com.microsoft:argument-error", str(error))
+    except BrokerError as error:
+        return _failure(request, error.status, error.condition, str(error))
+    facts = {"statusCode": Int(status), "statusDescription": "OK" if status == 200 else "NoContent"}
+    return render_response(request.message_id, facts, value)
+
+
+def _failure(request: Request, status: int, condition: str, description: str) -> bytes:
+    facts = {
+        "statusCode": Int(status),
+        "statusDescription": description,
+        "errorCondition": Symbol(condition),
+    }
+    return render_response(request.message_id, facts)
+
+
+def _renew_lock(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
+    tokens = _list(body, "lock-tokens", UUID)
+    for token in tokens:
+        address.mailbox.held(token, now_ms)  # all or none
+    ends = [Timestamp(address.mailbox.renew(token, now_ms)) for token in tokens]
+    return 200, {"expirations": Array(ends, constructor=0x83)}
+
+
+def _update_disposition(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
+    queue, mailbox = address.queue, address.mailbox
+    tokens = _list(body, "lock-tokens", UUID)
+    for token in tokens:
+        mailbox.held(token, now_ms)  # all or none
+    status = body.get("disposition-status")
+    for token in tokens:
+        match status:
+            case "completed":
+                queue.complete(mailbox, token, now_ms)
+            case "abandoned":
+                queue.abandon(mailbox, token, now_ms)
+            case "defered":
+                queue.defer(mailbox, token, now_ms)
+            case "suspended":
+                facts = dead_letter_facts(
+                    body.get("deadletter-reason"), body.get("deadletter-description")
+                )
+                queue.dead_letter(mailbox, token, now_ms, facts)
+            case _:
+                raise Malformed(f"disposition-status {status!r}")
+    return 200, None
+
+
+def dead_letter_facts(reason: Any, description: Any) -> dict[str, Any]:
+    """The application properties a dead-lettered message gets; what is not text is left out."""
+    facts = {"DeadLetterReason": reason, "DeadLetterErrorDescription": description}
+    return {name: value for name, value in facts.items() if isinstance(value, str)}
+
+
+def _peek(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
+    start, count = _integer(body, "from-sequence-number"), _integer(body, "message-count")
+    found = address.queue.peek(address.mailbox, start, count)
+    messages = [{"message": render(each, locked_until_ms=None, token=None)} for each in found]
+    return (200, {"messages": messages}) if messages else (204, None)
+
+
+def _receive_by_sequence_number(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
+    numbers = [int(number) for number in _list(body, "sequence-numbers", int)]
+    locked = _integer(body, "receiver-settle-mode") == 1
+    taken = address.queue.receive_deferred(address.mailbox, numbers, now_ms, locked=locked)
+    messages: list[dict[str, Any]] = []
+    for message, lock in taken:
+        if lock is None:
+            messages.append({"message": render(message, locked_until_ms=None, token=None)})
+        else:
+            payload = render(message, locked_until_ms=lock.until_ms, token=lock.token)
+            messages.append({"message": payload, "lock-token": lock.token})
+            message.content = None
+    return 200, {"messages": messages}
+
+
+def _schedule(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
+    payloads = [_field(entry, "message", bytes) for entry in _list(body, "messages", dict)]
+    contents = [read(payload) for payload in payloads]
+    numbers = [address.queue.send(content, now_ms) for content in contents]
+    return 200, {"sequence-numbers": Array(numbers, constructor=0x81)}
+
+
+def _cancel(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
+    for number in _list(body, "sequence-numbers", int):
+        address.queue.cancel(int(number))
+    return 200, None
+
+
+_OPERATIONS: dict[str, Callable[[dict[Any, Any], Address, int], Answer]] = {
+    "com.microsoft:renew-lock": _renew_lock,
+    "com.microsoft:update-disposition": _update_disposition,
+    "com.microsoft:peek-message": _peek,
+    "com.microsoft:receive-by-sequence-number": _receive_by_sequence_number,
+    "com.microsoft:schedule-message": _schedule,
+    "com.microsoft:cancel-scheduled-message": _cancel,
+}
+
+
+def _field(body: dict[Any, Any], name: str, kind: type) -> Any:
+    value = body.get(name)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise Malformed(f"{name} is not a {kind.__name__}")
+    return value
+
+
+def _integer(body: dict[Any, Any], name: str) -> int:
+    return int(_field(body, name, int))
+
+
+def _list(body: dict[Any, Any], name: str, kind: type) -> list[Any]:
+    values = _field(body, name, list)
+    if not all(isinstance(value, kind) for value in values):
+        raise Malformed(f"{name} has an element that is not a {kind.__name__}")
+    return list(values)

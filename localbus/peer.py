@@ -1,0 +1,398 @@
+"""One client's connection: AMQP events become broker calls, messages become transfers.
+
+All answers gather in the connection and are written by `flush`, which the bus calls after the
+commit. What is wrong with one connection closes that connection and no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from typing import cast
+
+from localbus import management
+from localbus.amqp import message as amqp_message
+from localbus.amqp.codec import DecodeError
+from localbus.amqp.connection import (
+    Attaching,
+    Closed,
+    Connection,
+    Credit,
+    Detached,
+    Event,
+    Limits,
+    Message,
+    Settlement,
+)
+from localbus.amqp.link import Delivery, IncomingLink, Link, OutgoingLink
+from localbus.amqp.outcomes import (
+    ACCEPTED,
+    Accepted,
+    Error,
+    Modified,
+    Outcome,
+    Rejected,
+    Released,
+    render_outcome,
+)
+from localbus.amqp.types import Symbol, Ulong
+from localbus.broker.errors import BrokerError, EntityDisabled, NotAllowed
+from localbus.broker.mailbox import Lock
+from localbus.broker.message import Message as StoredMessage
+from localbus.broker.message import read, render
+from localbus.broker.namespace import Address
+from localbus.broker.queue import Queue
+from localbus.bus import Bus
+
+_CBS = "$cbs"
+_REQUEST_BYTES = 1 << 20
+_PENDING_ANSWERS = 256
+_SESSION_FILTER = "com.microsoft:session-filter"
+
+
+class Receiver:
+    """A link that takes messages out of a mailbox."""
+
+    def __init__(self, peer: Peer, link: OutgoingLink, address: Address) -> None:
+        self.address = address
+        self.locks = not link.presettled
+        self._peer = peer
+        self._link = link
+
+    def ready(self) -> bool:
+        link = self._link
+        return (
+            link.credit > 0
+            and link.session.peer_window > 0
+            and self._peer.writable
+            and len(link.session.unsettled) < self._peer.connection.limits.unsettled_per_session
+        )
+
+    def deliver(self, message: StoredMessage, lock: Lock | None) -> None:
+        connection = self._peer.connection
+        if lock is None:
+            payload = render(message, locked_until_ms=None, token=None)
+            tag = message.position.to_bytes(8, "big")
+            connection.send(self._link, tag, payload, settled=True)
+        else:
+            payload = render(message, locked_until_ms=lock.until_ms, token=lock.token)
+            delivery = connection.send(self._link, lock.token.bytes_le, payload, settled=False)
+            delivery.context = lock.token
+        self._peer.bus.will_write(self._peer)
+
+    def settle(self, delivery: Delivery, outcome: Outcome, now_ms: int) -> Outcome:
+        """Do what the client decided; returns the outcome to confirm with."""
+        queue, mailbox, token = self.address.queue, self.address.mailbox, delivery.context
+        try:
+            match outcome:
+                case Accepted():
+                    queue.complete(mailbox, token, now_ms)
+                case Released():
+                    queue.release(mailbox, token, now_ms)
+                case Modified(undeliverable_here=True):
+                    queue.defer(mailbox, token, now_ms)
+                case Modified():
+                    queue.abandon(mailbox, token, now_ms)
+                case Rejected(error):
+                    info = error.info if error else {}
+                    facts = management.dead_letter_facts(
+                        info.get("DeadLetterReason"), info.get("DeadLetterErrorDescription")
+                    )
+                    queue.dead_letter(mailbox, token, now_ms, facts)
+                    outcome = Rejected()  # one with an error would mean that it failed
+        except BrokerError as refused:
+            return Rejected(Error(refused.condition, str(refused)))
+        return outcome
+
+
+@dataclass(slots=True)
+class Answers:
+    """The link on which a client awaits answers of `$cbs` or `$management`."""
+
+    path: str
+    waiting: deque[bytes] = field(default_factory=deque)
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """The link on which a client sends requests; without an address they are for `$cbs`."""
+
+    path: str
+    address: Address | None
+
+
+class Peer(asyncio.Protocol):
+    """See the module."""
+
+    def __init__(
+        self, bus: Bus, peers: set[Peer], limits: Limits, container_id: str, max_peers: int
+    ) -> None:
+        self.bus = bus
+        self.connection = Connection(container_id, limits)
+        self.writable = True
+        self.gone: asyncio.Future[None] = bus.loop.create_future()
+        """Done when the stream is closed."""
+        self._peers = peers
+        self._max_peers = max_peers
+        self._transport: asyncio.Transport | None = None
+        self._heartbeat: asyncio.TimerHandle | None = None
+        self._read_at = self._wrote_at = 0.0
+
+    # -- asyncio.Protocol ------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        if len(self._peers) >= self._max_peers:
+            self._transport.abort()
+            return
+        self._peers.add(self)
+        self._read_at = self._wrote_at = self.bus.loop.time()
+        self._beat()
+
+    def data_received(self, data: bytes) -> None:
+        self._read_at = self.bus.loop.time()
+        for event in self.connection.receive(data):
+            self._take(event)
+        self.bus.will_write(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for event in self.connection.lost():
+            self._take(event)
+        self._peers.discard(self)
+        self.gone.set_result(None)
+        self._transport = None
+        if self._heartbeat is not None:
+            self._heartbeat.cancel()
+
+    def pause_writing(self) -> None:
+        # A client that does not read its answers is not read either, or they would grow here.
+        self.writable = False
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self.writable = True
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+        for receiver in self._receivers():
+            self.bus.changed(receiver.address.mailbox)
+
+    # -- writing ---------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Write what has gathered; the bus calls this after the commit."""
+        if self._transport is None:
+            return
+        outgoing = self.connection.outgoing
+        if outgoing:
+            self._transport.write(bytes(outgoing))
+            outgoing.clear()
+            self._wrote_at = self.bus.loop.time()
+        if self.connection.closed:
+            self._transport.close()
+
+    def close(self, error: Error | None = None) -> None:
+        """Say goodbye; the stream is closed once that is written."""
+        for event in self.connection.close(error):
+            self._take(event)
+        self.flush()
+
+    def detach_from(self, queue: Queue) -> None:
+        """Close the links to a queue that was deleted."""
+        gone = Error("amqp:not-found", f"The messaging entity '{queue.name}' was deleted.")
+        for session in self.connection.sessions.values():
+            for link in list(session.links.values()):
+                context = link.context
+                if isinstance(context, (Receiver, Requests)):
+                    context = context.address
+                if isinstance(context, Address) and context.queue is queue:
+                    link.context = None
+                    self.connection.detach_link(link, gone)
+                    self.bus.will_write(self)
+
+    def abort(self) -> None:
+        """Drop the stream without a word."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _beat(self) -> None:
+        """Keep the peer from timing out, and time it out. Peers live in the loop's time."""
+        now = self.bus.loop.time()
+        theirs = self.connection.peer_idle_timeout_ms / 1000
+        ours = self.connection.limits.idle_timeout_ms / 1000
+        if now - self._read_at > ours:
+            self.close(Error("amqp:connection:forced", f"nothing was heard for {ours:g} s"))
+            return
+        if theirs and now - self._wrote_at >= theirs / 4:
+            self.connection.heartbeat()
+            self.flush()
+        period = min(ours / 4, theirs / 4 if theirs else 5.0, 5.0)
+        self._heartbeat = self.bus.loop.call_later(max(period, 0.05), self._beat)
+
+    # -- events ----------------------------------------------------------------------------
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case Message(link=link):
+                if isinstance(link.context, Requests):
+                    self._take_request(link.context, event)
+                elif isinstance(link.context, Address):
+                    self._take_message(link.context, event)
+            case Settlement(link=link):
+                self._take_settlement(event, link.context)
+            case Credit(link=link):
+                self._take_credit(link)
+            case Attaching(link=link):
+                try:
+                    self._take_attach(link)
+                except BrokerError as refused:
+                    self.connection.refuse_link(link, Error(refused.condition, str(refused)))
+            case Detached(link=link):
+                if isinstance(link.context, Receiver):
+                    link.context.address.mailbox.consumers.remove(link.context)
+                    link.context = None
+            case Closed():
+                self.bus.will_write(self)
+
+    def _take_attach(self, link: Link) -> None:
+        path = link.address(of_source=isinstance(link, OutgoingLink))
+        if path.strip("/").lower().rpartition("/")[2] == _CBS:
+            self._accept_requests(link, _CBS, None)
+            return
+        address = self.bus.namespace.resolve(path)
+        if address.management:
+            self._accept_requests(link, path.lower(), address)
+        elif isinstance(link, OutgoingLink):
+            self._accept_receiver(link, address)
+        else:
+            self._accept_sender(link, address)
+
+    def _accept_requests(self, link: Link, path: str, address: Address | None) -> None:
+        incoming = isinstance(link, IncomingLink)
+        link.context = Requests(path, address) if incoming else Answers(path)
+        self.connection.accept_link(link, max_message_size=_REQUEST_BYTES)
+
+    def _accept_sender(self, link: Link, address: Address) -> None:
+        queue = address.queue
+        if address.mailbox is not queue.main:
+            raise NotAllowed("Nothing is sent to a dead-letter queue directly.")
+        if not queue.properties.accepts_sends:
+            raise EntityDisabled(queue.name, queue.properties.status)
+        limit = queue.properties.max_message_bytes
+        link.context = address
+        batch = {Symbol("com.microsoft:max-message-batch-size"): Ulong(limit)}
+        self.connection.accept_link(link, max_message_size=limit, properties=batch)
+
+    def _accept_receiver(self, link: OutgoingLink, address: Address) -> None:
+        queue = address.queue
+        if _asks_for_session(link):
+            raise NotAllowed(
+                f"It is not possible for an entity that requires no sessions to create a session "
+                f"receiver: '{queue.name}'."
+            )
+        if not queue.properties.accepts_receives:
+            raise EntityDisabled(queue.name, queue.properties.status)
+        receiver = Receiver(self, link, address)
+        link.context = receiver
+        address.mailbox.consumers.append(receiver)
+        self.connection.accept_link(link)
+
+    def _take_credit(self, link: OutgoingLink) -> None:
+        if isinstance(link.context, Receiver):
+            self.bus.changed(link.context.address.mailbox)
+            if link.drain:
+                self.bus.will_drain(lambda: self._end_drain(link))
+        elif isinstance(link.context, Answers):
+            self._send_answers(link, link.context)
+
+    def _end_drain(self, link: OutgoingLink) -> None:
+        if link.drain and not self.connection.closed:
+            self.connection.drained(link)
+            self.bus.will_write(self)
+
+    def _take_message(self, address: Address, event: Message) -> None:
+        now_ms = self.bus.clock.now_ms()
+        try:
+            if event.message_format == amqp_message.BATCH_FORMAT:
+                contents = [read(payload) for payload in amqp_message.batched(event.payload)]
+            else:
+                contents = [read(event.payload)]
+            for content in contents:
+                address.queue.send(content, now_ms)
+        except DecodeError as error:
+            outcome = render_outcome(Rejected(Error("amqp:decode-error", str(error))))
+        except BrokerError as refused:
+            outcome = render_outcome(Rejected(Error(refused.condition, str(refused))))
+        else:
+            outcome = ACCEPTED
+            self.bus.changed(address.mailbox)
+        if not event.settled:
+            self.connection.settle_incoming(event.link, event.delivery_id, outcome)
+
+    def _take_settlement(self, event: Settlement, receiver: Receiver | None) -> None:
+        if receiver is None:
+            return
+        outcome = receiver.settle(event.delivery, event.outcome, self.bus.clock.now_ms())
+        if not event.settled:
+            encoded = ACCEPTED if type(outcome) is Accepted else render_outcome(outcome)
+            self.connection.settle_outgoing(event.delivery, encoded)
+        self.bus.changed(receiver.address.mailbox)
+
+    def _take_request(self, requests: Requests, event: Message) -> None:
+        try:
+            request = amqp_message.parse_request(event.payload)
+        except DecodeError as error:
+            broken = Error("amqp:decode-error", str(error))
+            self.connection.reject(event.link, event.delivery_id, broken)
+            return
+        if requests.address is None:
+            answer = management.answer_cbs(request)
+        else:
+            answer = management.answer(request, requests.address, self.bus.clock.now_ms())
+            for mailbox in requests.address.queue.mailboxes:
+                self.bus.changed(mailbox)
+        link = self._answering(event.link, requests.path, request.reply_to)
+        if link is not None:
+            link.context.waiting.append(answer)
+            self._send_answers(link, link.context)
+        if not event.settled:
+            # After the answer: azure-servicebus drops a $cbs answer that follows its confirmation.
+            self.connection.settle_incoming(event.link, event.delivery_id, ACCEPTED)
+
+    def _answering(self, of: Link, path: str, reply_to: str | None) -> OutgoingLink | None:
+        """The link to answer on: in the same session, for the same node, as `reply-to` names it."""
+        links = [
+            link
+            for link in of.session.links.values()
+            if isinstance(link, OutgoingLink)
+            and isinstance(link.context, Answers)
+            and link.context.path == path
+        ]
+        named = [link for link in links if link.address(of_source=False) == reply_to]
+        return next(iter(named or links), None)
+
+    def _send_answers(self, link: OutgoingLink, answers: Answers) -> None:
+        while answers.waiting and link.sendable:
+            self.connection.send(link, b"\x00" * 4, answers.waiting.popleft(), settled=True)
+        if len(answers.waiting) > _PENDING_ANSWERS:
+            link.context = None
+            self.connection.detach_link(
+                link, Error("amqp:resource-limit-exceeded", "too many answers are waiting")
+            )
+
+    def _receivers(self) -> list[Receiver]:
+        return [
+            link.context
+            for session in self.connection.sessions.values()
+            for link in session.links.values()
+            if isinstance(link.context, Receiver)
+        ]
+
+
+def _asks_for_session(link: OutgoingLink) -> bool:
+    source = link.attach.source
+    if source is None or not isinstance(source.value, list) or len(source.value) < 8:
+        return False
+    filters = source.value[7]
+    return isinstance(filters, dict) and _SESSION_FILTER in filters

@@ -1,0 +1,136 @@
+"""localbus as a running server: the bus, its AMQP listener and its admin listeners.
+
+`serve` opens everything, yields where it listens, and closes everything in the reverse order:
+no new connections, a goodbye to those there are, the last commit, the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from localbus.admin.api import AdminApi
+from localbus.admin.http import AdminServer
+from localbus.amqp.connection import Limits
+from localbus.amqp.outcomes import Error
+from localbus.broker.queue import Queue
+from localbus.bus import Bus
+from localbus.certificate import ensure_certificate
+from localbus.clock import Clock, SystemClock
+from localbus.peer import Peer
+from localbus.store import Durability, Store
+from localbus.topology import Topology, apply_topology
+
+MESSAGES_FILE = "messages.db"
+_STOP_AFTER_S = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """How to serve. Port 0 takes a free one; without `data` everything is gone at the end."""
+
+    host: str = "127.0.0.1"
+    port: int = 5672
+    admin_port: int = 5300
+    admin_http_port: int = 5301
+    data: Path | None = None
+    topology: Topology | None = None
+    durability: Durability = Durability.NORMAL
+    limits: Limits = field(default_factory=Limits)
+    max_connections: int = 5_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """Where a server can be reached, and the certificate of its admin API."""
+
+    host: str
+    amqp_port: int
+    admin_port: int
+    admin_http_port: int
+    pid: int
+    certificate: str
+
+    def as_dict(self) -> dict[str, str | int]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server. `bus.failure` is set when it cannot go on."""
+
+    bus: Bus
+    listening: Listening
+
+
+@asynccontextmanager
+async def serve(options: ServerOptions, clock: Clock | None = None) -> AsyncIterator[Server]:
+    """Run a server for the length of the block. Raises StoreInUse, OSError for a taken port."""
+    loop = asyncio.get_running_loop()
+    async with AsyncExitStack() as stack:
+        if options.data is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="localbus-")))
+            store = Store(folder / MESSAGES_FILE, Durability.NONE)
+        else:
+            folder = options.data
+            folder.mkdir(parents=True, exist_ok=True)
+            store = Store(folder / MESSAGES_FILE, options.durability)
+        stack.callback(store.close)
+        bus = Bus(store, clock or SystemClock(), loop)
+        stack.callback(bus.stop)
+        if options.topology is not None:
+            apply_topology(options.topology, bus)
+        bus.wake()
+
+        certificate, key = ensure_certificate(folder, options.host)
+        peers: set[Peer] = set()
+        amqp = await loop.create_server(
+            lambda: Peer(bus, peers, options.limits, "localbus", options.max_connections),
+            options.host,
+            options.port,
+            backlog=1024,
+        )
+        stack.push_async_callback(_close_amqp, amqp, peers)
+        api = AdminApi(bus, "localbus", lambda queue: _detach(peers, queue))
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate, key)
+        https = await stack.enter_async_context(
+            AdminServer(api, options.host, options.admin_port, tls)
+        )
+        http = await stack.enter_async_context(
+            AdminServer(api, options.host, options.admin_http_port, None)
+        )
+        yield Server(
+            bus,
+            Listening(
+                host=options.host,
+                amqp_port=amqp.sockets[0].getsockname()[1],
+                admin_port=https.port,
+                admin_http_port=http.port,
+                pid=os.getpid(),
+                certificate=str(certificate),
+            ),
+        )
+
+
+def _detach(peers: set[Peer], queue: Queue) -> None:
+    for peer in list(peers):
+        peer.detach_from(queue)
+
+
+async def _close_amqp(server: asyncio.Server, peers: set[Peer]) -> None:
+    server.close()
+    goodbye = Error("amqp:connection:forced", "localbus is stopping")
+    for peer in list(peers):
+        peer.close(goodbye)
+    for grace_s in (_STOP_AFTER_S, None):
+        if peers:
+            await asyncio.wait({peer.gone for peer in peers}, timeout=grace_s)
+        for peer in list(peers):
+            peer.abort()
