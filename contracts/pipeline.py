@@ -62,15 +62,21 @@ class ParameterSpec(StrictFact):
             return "is required" if self.required else None
         if not _is_a(self.type, value):
             return f"must be {_IN_WORDS[self.type]}"
-        if isinstance(value, str) and len(value) > MAX_TEXT:
+        return self._fault_of_text(value) if isinstance(value, str) else self._unchosen(value)
+
+    def _fault_of_text(self, text: str) -> str | None:
+        if len(text) > MAX_TEXT:
             return f"must be at most {MAX_TEXT} characters long"
-        if isinstance(value, str) and "${" in value:
+        if "${" in text:
             return "must not hold `${`"  # it would be filled in once more
-        if self.choices is not None and value not in self.choices:
-            return f"must be one of {', '.join(str(choice) for choice in self.choices)}"
-        if self.pattern is not None and re.fullmatch(self.pattern, str(value)) is None:
+        if self.pattern is not None and re.fullmatch(self.pattern, text) is None:
             return f"must match the pattern {self.pattern}"
-        return None
+        return self._unchosen(text)
+
+    def _unchosen(self, value: Parameter) -> str | None:
+        if self.choices is None or value in self.choices:
+            return None
+        return f"must be one of {', '.join(str(choice) for choice in self.choices)}"
 
 
 _IN_WORDS = {

@@ -4,10 +4,10 @@ FleetError
 ├── PipelineRefused     the pipeline's own files are wrong: its owner must act
 ├── PipelineUnknown     no pipeline of that name is here
 ├── RequestRefused      the pipeline is right, what was asked of it is not: the requester must act
-└── (fleet.ledger)      the same key was used for another request
+└── KeyConflict         the key belongs to a run that asked for something else
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fleet.errors import FleetError
@@ -52,3 +52,14 @@ class PipelineUnknown(FleetError):
         self.known = tuple(sorted(known))
         there = ", ".join(self.known) or "none"
         super().__init__(f"no pipeline named {name!r}; there are: {there}")
+
+
+class KeyConflict(FleetError):
+    """This key has started a run already, and that run was asked for differently."""
+
+    def __init__(self, key: str, run: str, differing: Sequence[str]) -> None:
+        self.key, self.run, self.differing = key, run, tuple(differing)
+        super().__init__(
+            f"the key {key!r} has started run {run} already, with a different "
+            f"{', '.join(differing)}; use a new key for a new request"
+        )

@@ -1,0 +1,138 @@
+"""The dispatcher's process: `python -m dispatcher`. The only place here that builds real adapters.
+
+Intake over HTTP and from the queue, the outbox relay and the sweeper live in one task group. A
+signal only sets an event; then each part finishes what it has at hand, and what was opened closes.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+
+from dispatcher.http import HttpSite, create_app
+from dispatcher.intake import Intake
+from dispatcher.intake_queue import IntakeQueue
+from dispatcher.pipeline_folder import PipelineFolders
+from dispatcher.relay import OutboxRelay
+from dispatcher.server import HttpServer
+from dispatcher.sweeper import Sweeper
+from fleet.artifacts.folder import FolderStore
+from fleet.bus.bus import open_bus
+from fleet.clock import SystemClock
+from fleet.errors import FleetError
+from fleet.lanes import load_lanes
+from fleet.ledger.ledger import Ledger
+from fleet.ledger.reader import LedgerReader
+from fleet.ready import write_ready
+from fleet.registry import payload_registry
+from fleet.settings import Settings, load_settings
+from fleet.telemetry.logs import start_logging
+from fleet.telemetry.telemetry import start_telemetry
+from policies.bundle import BundleRefused, load_bundle
+from policies.gate import PolicyGate
+
+_EXAMPLES = """\
+examples:
+  FLEET_BUS_CONNECTION='Endpoint=sb://...' python -m dispatcher
+  FLEET_HTTP_PORT=0 python -m dispatcher --ready-file ready.json   # any free port, told in the file
+
+Settings come from FLEET_* variables (docs/reference/settings.md). SIGTERM or Ctrl-C stops it once
+the requests at hand are answered; a second signal changes nothing.
+"""
+_log = logging.getLogger("dispatcher")
+
+
+async def dispatch(settings: Settings, stop: asyncio.Event, ready_file: Path | None) -> None:
+    """Dispatch until `stop` is set."""
+    clock, lanes, registry = SystemClock(), load_lanes(settings.lanes_file), payload_registry()
+    gate = PolicyGate(load_bundle(settings.rules, lanes))
+    store = FolderStore(settings.artifacts_folder)
+    pipelines = PipelineFolders(settings.pipelines, registry)
+    async with contextlib.AsyncExitStack() as opened:
+        ledger = await opened.enter_async_context(await Ledger.open(settings.ledger_address))
+        tracer = opened.enter_context(start_telemetry("dispatcher", ledger)).tracer
+        reader = opened.enter_context(LedgerReader(settings.ledger_address))
+        bus = await opened.enter_async_context(open_bus(settings.bus_address, store))
+        relay = OutboxRelay(ledger, bus, clock, settings.relay_every)
+        sweeper = Sweeper(ledger, clock, settings.sweep_every)
+        intake = Intake(
+            pipelines=pipelines,
+            registry=registry,
+            lanes=lanes,
+            gate=gate,
+            store=store,
+            ledger=ledger,
+            reader=reader,
+            hurry=relay.hurry,
+            clock=clock,
+            chance=os.urandom,
+        )
+        loops = (relay.loop, sweeper.loop)
+        site = HttpSite(
+            intake=intake, pipelines=pipelines, reader=reader, tracer=tracer, loops=loops
+        )
+        server = HttpServer(create_app(site), settings.http_host, settings.http_port)
+        queue = IntakeQueue(intake=intake, bus=bus, ledger=ledger, clock=clock, tracer=tracer)
+        async with asyncio.TaskGroup() as group:
+            for part in (server, queue, *loops):
+                group.create_task(part.run(stop))
+            await server.listening.wait()
+            _log.info("listening on %s port %d", settings.http_host, server.port)
+            if ready_file is not None:
+                write_ready(ready_file, http_port=server.port)
+    _log.info("stopped")
+
+
+async def _until_signalled(settings: Settings, ready_file: Path | None) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await dispatch(settings, stop, ready_file)
+
+
+def _arguments(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m dispatcher",
+        description="The way in: takes requests over HTTP and from the intake queue, plans runs, "
+        "relays what was promised, and sweeps up what was left.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--host", help="address to listen on (FLEET_HTTP_HOST)")
+    parser.add_argument("--port", type=int, help="port; 0 takes a free one (FLEET_HTTP_PORT)")
+    parser.add_argument(
+        "--ready-file", type=Path, help="written once it listens: JSON with http_port and pid"
+    )
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 0 when it was told to stop, 2 when it cannot start as it is set."""
+    given = _arguments(arguments)
+    start_logging("dispatcher")
+    told = {"http_host": given.host, "http_port": given.port}
+    try:
+        settings = load_settings(**{name: v for name, v in told.items() if v is not None})
+        _run(_until_signalled(settings, given.ready_file))
+    except (FleetError, BundleRefused) as cause:
+        sys.stderr.write(f"dispatcher: {cause}\n")
+        return 2
+    return 0
+
+
+def _run(main_task: Coroutine[None, None, None]) -> None:
+    try:
+        import uvloop
+    except ImportError:  # not made for this platform; asyncio's own loop serves as well
+        asyncio.run(main_task)
+    else:
+        uvloop.run(main_task)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""The admit gate: may this run exist?
+
+The facts are what the request says and what the plan would do; the rules decide. A fact that is
+malformed, a flag that nobody knows for one, is denied with its reason, never left out.
+"""
+
+from contracts.decision import Decision, Gate
+from contracts.fact import JsonObject
+from contracts.lane import LaneTable
+from contracts.plan import RunGraph
+from contracts.request import RunRequest
+from policies.gate import PolicyGate
+
+
+def admit(request: RunRequest, graph: RunGraph, lanes: LaneTable, gate: PolicyGate) -> Decision:
+    """The decision on a planned request. Never raises: what cannot be decided is denied."""
+    return gate.decide_values(Gate.ADMIT, admit_facts(request, graph, lanes))
+
+
+def admit_facts(request: RunRequest, graph: RunGraph, lanes: LaneTable) -> JsonObject:
+    """What the rules read of a planned request: the fields of policies.facts.AdmitFacts.
+
+    A kind counts as mutating when its lane may write to a source system.
+    """
+    kinds = sorted({stage.kind for stage in graph.stages})
+    serving = {kind: lanes.serving(kind) for kind in kinds}
+    return {
+        "pipeline": request.pipeline,
+        "tenant": request.scope.tenant,
+        "audience": request.scope.audience.value,
+        "requester": request.requester,
+        "flags": [*sorted(set(request.flags))],
+        "priority": request.priority,
+        "kinds": [*kinds],
+        "mutating_kinds": [kind for kind in kinds if (lane := serving[kind]) and lane.mutates],
+    }

@@ -1,0 +1,115 @@
+"""Intake: the one path from a request to a run, whichever way the request came in.
+
+load, plan, admit, keep the pipeline's files, start the run, hurry its first envelopes along. What
+is refused leaves nothing behind; what is denied leaves a run that says so. The same key of the
+same tenant finds the run that is there, however often and from however many dispatchers.
+"""
+
+import asyncio
+import hashlib
+import mimetypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from contracts.artifact import ArtifactPointer, Scope, Tier
+from contracts.ids import run_id
+from contracts.lane import LaneTable
+from contracts.payload import PayloadRegistry
+from contracts.request import RunAccepted, RunRequest
+from dispatcher.admit import admit
+from dispatcher.faults import KeyConflict
+from dispatcher.pipeline_folder import PipelineFolders
+from dispatcher.plan import plan
+from fleet.artifacts.store import ArtifactStore
+from fleet.clock import Clock
+from fleet.ledger.ledger import Ledger
+from fleet.ledger.reader import LedgerReader
+from fleet.ledger.rows import LaneLimits, NewRun
+from policies.gate import PolicyGate
+
+DEFAULT_DEADLINE = timedelta(hours=24)
+"""From submission, for a request that names no deadline."""
+CHANCE_BYTES = 10
+
+_MEDIA_TYPES = {".sql": "application/sql", ".yaml": "application/yaml", ".typ": "text/vnd.typst"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """Accepts requests. All parts are shared and outlive it."""
+
+    pipelines: PipelineFolders
+    registry: PayloadRegistry
+    lanes: LaneTable
+    gate: PolicyGate
+    store: ArtifactStore
+    ledger: Ledger
+    reader: LedgerReader
+    hurry: Callable[[str], None]
+    """Told of a run that has just been started, so that its first envelopes need not wait."""
+    clock: Clock
+    chance: Callable[[int], bytes]
+    """So many random bytes, for the ids of runs."""
+
+    async def accept(self, request: RunRequest, traceparent: str | None = None) -> RunAccepted:
+        """The run of `request`: a new one, or the one that its key has started already.
+
+        Raises PipelineUnknown, PipelineRefused, RequestRefused, KeyConflict, or the ledger's and
+        the store's errors; then no run was started.
+        """
+        # Files are read, planned with and synced to the store off the loop, which serves others.
+        new = await asyncio.to_thread(self._prepared, request, traceparent)
+        accepted = await self.ledger.start_run(new)
+        if accepted.created:
+            self.hurry(accepted.run)
+        elif request.key is not None:
+            await self._same_request(request, accepted.run)
+        return accepted
+
+    def _prepared(self, request: RunRequest, traceparent: str | None) -> NewRun:
+        loaded = self.pipelines.load(request.pipeline)
+        pointers = {
+            path: _pointer(path, data, request.scope) for path, data in loaded.files.items()
+        }
+        graph = plan(loaded.located, request.parameters, pointers, self.registry, self.lanes)
+        decision = admit(request, graph, self.lanes, self.gate)
+        if decision.allowed:
+            for path, pointer in pointers.items():
+                if not self.store.has(pointer.tier, pointer.digest):
+                    self.store.put_bytes(pointer.tier, loaded.files[path])
+        submitted = self.clock.now()
+        return NewRun(
+            run=run_id(submitted, self.chance(CHANCE_BYTES)),
+            request=request,
+            graph=graph,
+            admitted=decision,
+            submitted=submitted,
+            deadline=request.deadline or submitted + DEFAULT_DEADLINE,
+            traceparent=traceparent,
+            lane_limits={
+                lane.name: LaneLimits(max_attempts=lane.retry.max_attempts) for lane in self.lanes
+            },
+        )
+
+    async def _same_request(self, request: RunRequest, run: str) -> None:
+        known = await asyncio.to_thread(self.reader.run, run)
+        if known.request != request:
+            raise KeyConflict(request.key or "", run, _differing(known.request, request))
+
+
+def _pointer(path: str, data: bytes, scope: Scope) -> ArtifactPointer:
+    suffix = path[path.rindex(".") :]
+    media_type = _MEDIA_TYPES.get(suffix) or mimetypes.guess_type(path)[0]
+    return ArtifactPointer(
+        name=path,
+        digest=hashlib.sha256(data).hexdigest(),
+        size=len(data),
+        media_type=media_type or "application/octet-stream",
+        tier=Tier.EVIDENCE,
+        scope=scope,
+    )
+
+
+def _differing(old: RunRequest, new: RunRequest) -> list[str]:
+    return [name for name in RunRequest.model_fields if getattr(old, name) != getattr(new, name)]
