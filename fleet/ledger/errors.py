@@ -19,7 +19,7 @@ class LedgerError(FleetError):
     """The family of what the ledger refuses."""
 
 
-class StaleEpoch(LedgerError):  # noqa: N818 - named for what happened, like every error here
+class StaleEpoch(LedgerError):
     """The task was moved on since it was claimed. Nothing was written; settle nothing twice."""
 
     def __init__(self, task: str, epoch: int, current: int | None, state: State | None) -> None:
@@ -28,7 +28,7 @@ class StaleEpoch(LedgerError):  # noqa: N818 - named for what happened, like eve
         self.task, self.epoch, self.current, self.state = task, epoch, current, state
 
 
-class IllegalMove(LedgerError):  # noqa: N818
+class IllegalMove(LedgerError):
     """The state table does not allow this move. Nothing was written."""
 
     def __init__(self, what: str, old: State, new: State) -> None:
@@ -36,21 +36,21 @@ class IllegalMove(LedgerError):  # noqa: N818
         self.old, self.new = old, new
 
 
-class IllegalRecord(LedgerError):  # noqa: N818
+class IllegalRecord(LedgerError):
     """The record does not fit the task's stage. Nothing was written."""
 
 
-class UnknownRow(LedgerError):  # noqa: N818
+class UnknownRow(LedgerError):
     """No run or task has this id or prefix, or several have this prefix."""
 
 
-class LedgerMissing(LedgerError):  # noqa: N818
+class LedgerMissing(LedgerError):
     """There is no ledger at this address yet."""
 
 
-class LedgerBusy(LedgerError):  # noqa: N818
+class LedgerBusy(LedgerError):
     """The database stayed locked or away for longer than the writer waits. Nothing was written."""
 
 
-class LedgerClosed(LedgerError):  # noqa: N818
+class LedgerClosed(LedgerError):
     """The ledger was closed before this was written."""

@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 
+from sqlalchemy import Engine
+
+from contracts.fact import JsonObject
 from contracts.request import RunAccepted
 from contracts.states import State
 from fleet.ledger import cancel, claim, notes, outbox, record, redrive, start, sweep
-from fleet.ledger.database import open_engine
+from fleet.ledger.database import open_engine, open_reading_engine
 from fleet.ledger.migrate import to_head
 from fleet.ledger.rows import (
     Claim,
@@ -32,8 +35,9 @@ from fleet.ledger.writer import Writer
 class Ledger:
     """One process's hold on the ledger. Open it with `Ledger.open`, close it with `aclose`."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, reading: Engine) -> None:
         self._writer = writer
+        self._reading = reading
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -44,11 +48,12 @@ class Ledger:
         except BaseException:
             engine.dispose()
             raise
-        return cls(Writer(engine))
+        return cls(Writer(engine), open_reading_engine(url))
 
     async def aclose(self) -> None:
         """Write what was submitted, then let go. Closing twice is harmless."""
         await asyncio.to_thread(self._writer.close)
+        self._reading.dispose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -88,7 +93,7 @@ class Ledger:
 
     async def due_outbox(self, limit: int, older_than: datetime) -> list[OutboxRow]:
         """Up to `limit` rows promised before `older_than` and not known to be relayed, in order."""
-        return await asyncio.to_thread(outbox.due, self._writer.engine, limit, older_than)
+        return await asyncio.to_thread(outbox.due, self._reading, limit, older_than)
 
     async def mark_relayed(self, seqs: Sequence[int], now: datetime) -> None:
         """The bus has taken these rows. Marking twice is harmless."""
@@ -123,7 +128,7 @@ class Ledger:
         return await self._writer.submit(record.record, record_)
 
     async def worker_seen(
-        self, worker: str, lanes: Sequence[str], now: datetime, facts: dict[str, object]
+        self, worker: str, lanes: Sequence[str], now: datetime, facts: JsonObject
     ) -> None:
         """A worker is alive and serves these lanes."""
         await self._writer.submit(

@@ -131,12 +131,10 @@ class Swept(Fact):
     promised_again: int = 0
     """Queued attempts whose message was lost."""
     workers_gone: int = 0
-    pruned: int = 0
-    """Outbox rows that were relayed and are no longer of use."""
 
     @property
     def moved(self) -> int:
-        """Everything but pruning: while this is not 0, another sweep may find more."""
+        """While this is not 0, another sweep may find more."""
         return self.requeued + self.dead + self.expired + self.promised_again + self.workers_gone
 
 

@@ -1,0 +1,239 @@
+"""Claims and renewals: who may run an attempt, and for how long.
+
+The guard stands in the update itself, so that of any number of claims one wins on every database;
+a select before it would let two through. The row then tells by its token whose claim won.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update
+
+from contracts.outcome import FaultKind
+from contracts.states import FINAL, State
+from fleet.ledger import tables
+from fleet.ledger.errors import LedgerError
+from fleet.ledger.moves import (
+    IDS,
+    a_closing,
+    an_event,
+    append_events,
+    chunks,
+    close_attempts,
+    new_token,
+)
+from fleet.ledger.promise import take_back
+from fleet.ledger.rows import Claim, Claimed, NotClaimed
+from fleet.ledger.types import AnyRow, UtcTime
+
+LEASE_EXPIRED = {
+    "kind": FaultKind.TIMED_OUT.value,
+    "code": "lease.expired",
+    "message": "the worker fell silent and its lease ran out",
+    "facts": {},
+}
+
+_t = tables.task.c
+
+_take = (
+    update(tables.task)
+    .where(
+        _t.task == bindparam("b_task"),
+        _t.attempt == bindparam("b_attempt"),
+        or_(
+            _t.state == State.QUEUED.value,
+            _t.state == State.RETRYING.value,
+            and_(_t.state == State.RUNNING.value, _t.lease_until < bindparam("b_now")),
+        ),
+    )
+    .values(
+        state=State.RUNNING.value,
+        was=_t.state,
+        epoch=_t.epoch + 1,
+        token=bindparam("b_token"),
+        worker=bindparam("b_worker"),
+        lease_until=bindparam("b_lease_until"),
+        started=func.coalesce(_t.started, bindparam("b_now", type_=UtcTime)),
+    )
+)
+
+_taken = (
+    select(
+        _t.task,
+        _t.run,
+        _t.state,
+        _t.was,
+        _t.attempt,
+        _t.epoch,
+        _t.token,
+        _t.worker,
+        tables.run.c.cancel_requested,
+    )
+    .join(tables.run, tables.run.c.run == _t.run)
+    .where(_t.task.in_(bindparam("tasks", expanding=True)))
+)
+
+_begin = insert(tables.attempt)
+
+_extend = (
+    update(tables.task)
+    .where(
+        _t.task == bindparam("b_task"),
+        _t.epoch == bindparam("b_epoch"),
+        _t.state == State.RUNNING.value,
+    )
+    .values(lease_until=bindparam("b_lease_until"))
+)
+
+_holding = (
+    select(_t.task, _t.epoch, tables.run.c.cancel_requested)
+    .join(tables.run, tables.run.c.run == _t.run)
+    .where(_t.task.in_(bindparam("tasks", expanding=True)), _t.state == State.RUNNING.value)
+)
+
+
+def claim(
+    connection: Connection, claims: Sequence[Claim]
+) -> Sequence[Claimed | NotClaimed | LedgerError]:
+    """Each claim's answer. Of several claims of one attempt, the first wins."""
+    tokens = [new_token() for _ in claims]
+    connection.execute(
+        _take,
+        [
+            {
+                "b_task": asked.task,
+                "b_attempt": asked.attempt,
+                "b_now": asked.now,
+                "b_token": token,
+                "b_worker": asked.worker,
+                "b_lease_until": asked.lease_until,
+            }
+            for asked, token in zip(claims, tokens, strict=True)
+        ],
+    )
+    rows = {
+        row.task: row
+        for some in chunks([asked.task for asked in claims], IDS)
+        for row in connection.execute(_taken, {"tasks": some})
+    }
+    won = [
+        (asked, row)
+        for asked, token in zip(claims, tokens, strict=True)
+        if (row := rows.get(asked.task)) is not None and row.token == token
+    ]
+    _write_down(connection, won)
+    return [
+        _answer(asked, token, rows.get(asked.task))
+        for asked, token in zip(claims, tokens, strict=True)
+    ]
+
+
+def _write_down(connection: Connection, won: Sequence[tuple[Claim, AnyRow]]) -> None:
+    """An attempt and an event for each; the attempt that a takeover ends is closed."""
+    if not won:
+        return
+    if taken_over := [(asked, row) for asked, row in won if row.was == State.RUNNING]:
+        connection.execute(
+            close_attempts,
+            [
+                a_closing(
+                    task=row.task,
+                    epoch=row.epoch - 1,
+                    ended=asked.now,
+                    state=State.QUEUED.value,
+                    fault=LEASE_EXPIRED,
+                )
+                for asked, row in taken_over
+            ],
+        )
+    connection.execute(
+        _begin,
+        [
+            {
+                "task": row.task,
+                "epoch": row.epoch,
+                "number": row.attempt,
+                "worker": asked.worker,
+                "state": State.RUNNING.value,
+                "started": asked.now,
+            }
+            for asked, row in won
+        ],
+    )
+    take_back(connection, [(row.task, row.attempt) for _, row in won])
+    append_events(
+        connection,
+        [
+            an_event(
+                at=asked.now,
+                run=row.run,
+                task=row.task,
+                actor=asked.worker,
+                old=row.was,
+                new=State.RUNNING.value,
+                detail=f"attempt {row.attempt}"
+                + (", taken over: the lease had expired" if row.was == State.RUNNING else ""),
+            )
+            for asked, row in won
+        ],
+    )
+
+
+def _answer(asked: Claim, token: str, row: AnyRow | None) -> Claimed | NotClaimed:
+    if row is None:
+        return NotClaimed(task=asked.task, why="unknown")
+    if row.token == token:
+        return Claimed(
+            task=row.task,
+            run=row.run,
+            attempt=row.attempt,
+            epoch=row.epoch,
+            cancel_requested=row.cancel_requested,
+        )
+    state = State(row.state)
+    if state is State.CANCELLED:
+        return NotClaimed(task=asked.task, why="cancelled", state=state)
+    if state in FINAL:
+        return NotClaimed(task=asked.task, why="closed", state=state)
+    if state is State.RUNNING and row.attempt == asked.attempt:
+        return NotClaimed(task=asked.task, why="leased", state=state, holder=row.worker)
+    return NotClaimed(task=asked.task, why="superseded", state=state)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewal:
+    """Leases that one worker extends together, as (task, epoch)."""
+
+    leases: tuple[tuple[str, int], ...]
+    lease_until: datetime
+    now: datetime
+
+
+def renew(
+    connection: Connection, renewals: Sequence[Renewal]
+) -> Sequence[frozenset[str] | LedgerError]:
+    """For each renewal the tasks that must stop: the lease is lost, or the run is cancelled.
+
+    A lease that has run out but that nobody took is extended: the worker was only late.
+    """
+    asked = [(lease, renewal) for renewal in renewals for lease in renewal.leases]
+    if not asked:
+        return [frozenset() for _ in renewals]
+    connection.execute(
+        _extend,
+        [
+            {"b_task": task, "b_epoch": epoch, "b_lease_until": renewal.lease_until}
+            for (task, epoch), renewal in asked
+        ],
+    )
+    held = {
+        (row.task, row.epoch)
+        for some in chunks([task for (task, _), _ in asked], IDS)
+        for row in connection.execute(_holding, {"tasks": some})
+        if not row.cancel_requested
+    }
+    return [
+        frozenset(task for task, epoch in renewal.leases if (task, epoch) not in held)
+        for renewal in renewals
+    ]

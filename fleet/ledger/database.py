@@ -1,0 +1,71 @@
+"""Connecting: what each kind of database needs before the first statement.
+
+SQLite: write-ahead log, every transaction begun for writing at once. A transaction that reads first
+and then writes would fail, not wait, when another process wrote in between.
+"""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.pool import ConnectionPoolEntry
+
+BUSY_SECONDS = 5.0
+"""How long one statement waits for another process's transaction, on SQLite."""
+
+
+def open_engine(url: str) -> Engine:
+    """An engine for writing. The folder of a SQLite file is made when it is not there."""
+    engine = _engine(url)
+    if engine.dialect.name == "sqlite":
+        if engine.url.database:
+            Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+        event.listen(engine, "connect", _prepare_writing)
+        event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def open_reading_engine(url: str) -> Engine:
+    """An engine whose connections cannot write (on SQLite; elsewhere the account's rights say)."""
+    engine = _engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_reading)
+        event.listen(engine, "begin", _begin_reading)
+    return engine
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite ledger; None for any other database."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        return None
+    return Path(parsed.database)
+
+
+def _engine(url: str) -> Engine:
+    arguments: dict[str, Any] = {}
+    if make_url(url).get_backend_name() == "sqlite":
+        # autocommit at the driver: SQLAlchemy's begin event says when and how.
+        arguments = {"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False}
+    return create_engine(url, connect_args=arguments, hide_parameters=True)
+
+
+def _prepare_writing(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    # A power cut may lose the last commits but never tears the file; a crash of the process loses
+    # nothing. FULL costs an fsync for each group.
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA cache_size = -16000")
+
+
+def _prepare_reading(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+    connection.execute("PRAGMA query_only = ON")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin_reading(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")

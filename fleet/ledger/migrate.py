@@ -1,0 +1,34 @@
+"""Bringing the tables up to date: Alembic's revisions in `migrations`, run from here only.
+
+Processes that start together do not run a revision twice: on SQLite the upgrade is one write
+transaction, PostgreSQL and SQL Server take a named lock for as long.
+"""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine
+
+_LOCKS = {
+    "postgresql": "SELECT pg_advisory_xact_lock(7318602045)",
+    "mssql": "EXEC sp_getapplock 'leaf-fleet-ledger', 'Exclusive', 'Transaction', 60000",
+}
+
+
+def to_head(engine: Engine) -> None:
+    """Run the revisions that are missing. Does nothing when there are none."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    head = ScriptDirectory.from_config(config).get_current_head()
+    with engine.connect() as connection:
+        if MigrationContext.configure(connection).get_current_revision() == head:
+            return
+    with engine.begin() as connection:
+        if lock := _LOCKS.get(connection.dialect.name):
+            connection.exec_driver_sql(lock)
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -1,0 +1,1 @@
+"""Alembic's revisions of the ledger, shipped with the package."""

@@ -1,0 +1,88 @@
+"""Notes that move nothing: workers that are alive, messages not taken, spans of the trace store."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from contracts.fact import JsonObject
+from fleet.ledger import tables
+from fleet.ledger.errors import LedgerError
+from fleet.ledger.moves import chunks
+from fleet.ledger.rows import DeadLetter, SpanRow
+
+_w, _d = tables.worker.c, tables.dead_letter.c
+
+_see = (
+    update(tables.worker)
+    .where(_w.worker == bindparam("b_worker"))
+    .values(
+        lanes=bindparam("b_lanes"),
+        facts=bindparam("b_facts"),
+        last_seen=bindparam("b_now"),
+        gone=False,
+    )
+)
+
+_noted = select(_d.message_id).where(
+    _d.queue == bindparam("queue"),
+    _d.message_id == bindparam("message_id"),
+    _d.sequence_number == bindparam("sequence_number"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A worker that is alive, the lanes it serves, and small facts about it."""
+
+    worker: str
+    lanes: tuple[str, ...]
+    now: datetime
+    facts: JsonObject
+
+
+def see_workers(connection: Connection, batch: Sequence[Seen]) -> Sequence[LedgerError | None]:
+    """Note that workers are alive. One that was thought gone is back."""
+    for seen in batch:
+        told: dict[str, Any] = {
+            "b_worker": seen.worker,
+            "b_lanes": sorted(seen.lanes),
+            "b_facts": seen.facts,
+            "b_now": seen.now,
+        }
+        if connection.execute(_see, told).rowcount == 0:
+            connection.execute(
+                insert(tables.worker),
+                {
+                    "worker": seen.worker,
+                    "lanes": sorted(seen.lanes),
+                    "facts": seen.facts,
+                    "first_seen": seen.now,
+                    "last_seen": seen.now,
+                    "gone": False,
+                },
+            )
+    return [None] * len(batch)
+
+
+def note_dead_letters(
+    connection: Connection, letters: Sequence[DeadLetter]
+) -> Sequence[LedgerError | None]:
+    """Note messages that could not be taken, each once."""
+    for letter in letters:
+        told = letter.model_dump()
+        if connection.execute(_noted, told).first() is None:
+            connection.execute(insert(tables.dead_letter), told)
+    return [None] * len(letters)
+
+
+def add_spans(
+    connection: Connection, batches: Sequence[tuple[SpanRow, ...]]
+) -> Sequence[LedgerError | None]:
+    """Add finished spans."""
+    rows = [span.model_dump() for spans in batches for span in spans]
+    for some in chunks(rows):
+        connection.execute(insert(tables.span), list(some))
+    return [None] * len(batches)

@@ -1,0 +1,210 @@
+"""Promising attempts: one outbox row each, holding the envelope as it will travel.
+
+Envelopes are joined from JSON that is already text: pointers as recorded, a stage's files, a task's
+payload. A fan-out of 100,000 tasks writes its shared inputs' text once, not 100,000 models.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, true
+
+from contracts.envelope import Envelope
+from contracts.ids import task_id
+from fleet.ledger import tables
+from fleet.ledger.moves import IDS, chunks
+from fleet.ledger.rows import RELAYED_AT_ONCE, OutboxRow
+from fleet.ledger.runs import RunFacts
+from fleet.ledger.types import as_json
+
+_o = tables.output.c
+
+_put = insert(tables.outbox)
+
+_take_back = delete(tables.outbox).where(
+    tables.outbox.c.task == bindparam("b_task"), tables.outbox.c.attempt == bindparam("b_attempt")
+)
+
+_put_rows = select(tables.outbox.c.seq, tables.outbox.c.task, tables.outbox.c.attempt).where(
+    tables.outbox.c.task.in_(bindparam("tasks", expanding=True))
+)
+
+_of_tasks = select(_o.task, _o.partition, _o.name, _o.pointer).where(
+    _o.task.in_(bindparam("tasks", expanding=True)), _o.produced == true()
+)
+
+_of_stage = select(_o.partition, _o.name, _o.pointer).where(
+    _o.run == bindparam("run"), _o.stage == bindparam("stage"), _o.produced == true()
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """One attempt to promise. `payload` is JSON text."""
+
+    task: str
+    run: str
+    stage: str
+    partition: str
+    kind: str
+    version: int
+    lane: str
+    payload: str
+    attempt: int
+    deadline: datetime
+    not_before: datetime | None = None
+    traceparent: str | None = None
+
+
+PROMISED = (
+    tables.task.c.task,
+    tables.task.c.run,
+    tables.task.c.stage,
+    tables.task.c.partition,
+    tables.task.c.kind,
+    tables.task.c.version,
+    tables.task.c.lane,
+    tables.task.c.payload,
+    tables.task.c.attempt,
+    tables.task.c.deadline,
+)
+"""The columns that `a_promise` reads."""
+
+
+def a_promise(
+    row: Any, *, not_before: datetime | None = None, traceparent: str | None = None
+) -> Promise:
+    """The promise of the attempt that a task row, read with PROMISED, stands at."""
+    return Promise(
+        task=row.task,
+        run=row.run,
+        stage=row.stage,
+        partition=row.partition,
+        kind=row.kind,
+        version=row.version,
+        lane=row.lane,
+        payload=row.payload,
+        attempt=row.attempt,
+        deadline=row.deadline,
+        not_before=not_before,
+        traceparent=traceparent,
+    )
+
+
+def promise(
+    connection: Connection,
+    promises: Sequence[Promise],
+    facts: Mapping[str, RunFacts],
+    now: datetime,
+) -> list[OutboxRow]:
+    """Write the outbox rows, in the order given. Gives the first RELAYED_AT_ONCE of them."""
+    if not promises:
+        return []
+    inputs = _Inputs(connection, promises, facts)
+    texts: dict[tuple[str, int], str] = {}
+    for some in chunks(promises):
+        rows = []
+        for promised in some:
+            text = _envelope(promised, facts[promised.run], inputs.of(promised), now)
+            if len(texts) < RELAYED_AT_ONCE:
+                texts[promised.task, promised.attempt] = text
+            rows.append(
+                {
+                    "task": promised.task,
+                    "attempt": promised.attempt,
+                    "queue": f"lane-{promised.lane}",
+                    "envelope": text,
+                    "not_before": promised.not_before,
+                    "promised": now,
+                }
+            )
+        connection.execute(_put, rows)
+    returned = promises[:RELAYED_AT_ONCE]
+    seqs = {
+        (row.task, row.attempt): row.seq
+        for row in connection.execute(_put_rows, {"tasks": [p.task for p in returned]})
+    }
+    return [
+        OutboxRow(
+            seq=seqs[promised.task, promised.attempt],
+            queue=f"lane-{promised.lane}",
+            envelope=Envelope.model_validate_json(texts[promised.task, promised.attempt]),
+            not_before=promised.not_before,
+        )
+        for promised in returned
+    ]
+
+
+def take_back(connection: Connection, attempts: Iterable[tuple[str, int]]) -> None:
+    """Forget promises, given as (task, attempt), that were taken up or are of no use any more."""
+    rows = [{"b_task": task, "b_attempt": attempt} for task, attempt in attempts]
+    for some in chunks(rows):
+        connection.execute(_take_back, list(some))
+
+
+def _envelope(promised: Promise, facts: RunFacts, inputs: str, now: datetime) -> str:
+    head = as_json(
+        facts.head
+        | {
+            "task": promised.task,
+            "stage": promised.stage,
+            "partition": promised.partition,
+            "kind": promised.kind,
+            "version": promised.version,
+            "lane": promised.lane,
+            "attempt": promised.attempt,
+            "deadline": promised.deadline.isoformat(),
+            "created": now.isoformat(),
+            "traceparent": promised.traceparent or facts.traceparent,
+        }
+    )
+    files = facts.kin[promised.stage].files
+    body = f'{{"payload":{promised.payload},"inputs":{inputs},"files":{files}}}'
+    return f'{head[:-1]},"body":{body}}}'
+
+
+class _Inputs:
+    """The outputs that each promised task reads, as JSON text.
+
+    Parents that are one task are read together by their ids; a stage of many partitions is read
+    once, whoever needs it.
+    """
+
+    def __init__(
+        self, connection: Connection, promises: Sequence[Promise], facts: Mapping[str, RunFacts]
+    ) -> None:
+        self._connection = connection
+        self._facts = facts
+        parents = dict.fromkeys(
+            parent for promised in promises for _, parent in self._narrow(promised)
+        )
+        found: defaultdict[str, list[tuple[str, str, str]]] = defaultdict(list)
+        for some in chunks(list(parents), IDS):
+            for row in connection.execute(_of_tasks, {"tasks": some}):
+                found[row.task].append((row.partition, row.name, row.pointer))
+        self._of_task = {task: _listed(rows) for task, rows in found.items()}
+        self._of_stage: dict[tuple[str, str], str] = {}
+
+    def of(self, promised: Promise) -> str:
+        lists = {need: self._of_task.get(task, "[]") for need, task in self._narrow(promised)}
+        for need in self._facts[promised.run].kin[promised.stage].wide:
+            lists[need] = self._wide(promised.run, need)
+        return "{" + ",".join(f"{as_json(need)}:{lists[need]}" for need in sorted(lists)) + "}"
+
+    def _narrow(self, promised: Promise) -> Iterable[tuple[str, str]]:
+        for need, aligned in self._facts[promised.run].kin[promised.stage].narrow:
+            yield need, task_id(promised.run, need, promised.partition if aligned else "")
+
+    def _wide(self, run: str, stage: str) -> str:
+        if (known := self._of_stage.get((run, stage))) is None:
+            rows = self._connection.execute(_of_stage, {"run": run, "stage": stage})
+            known = self._of_stage[run, stage] = _listed([tuple(row) for row in rows])
+        return known
+
+
+def _listed(rows: list[Any]) -> str:
+    """Pointers ordered by partition, then name."""
+    return "[" + ",".join(pointer for *_, pointer in sorted(rows)) + "]"

@@ -1,0 +1,264 @@
+"""Recording how attempts ended: outcome, artifacts, lineage, decisions and all that follows.
+
+One transaction, guarded by the epoch in the update itself. A stale epoch writes nothing at all.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from contracts.states import FINAL, State, may_move
+from fleet.ledger import tables
+from fleet.ledger.advance import Closed, advance, hold
+from fleet.ledger.errors import IllegalMove, IllegalRecord, LedgerError, StaleEpoch
+from fleet.ledger.moves import (
+    IDS,
+    a_closing,
+    an_event,
+    append_events,
+    chunks,
+    close_attempts,
+    new_token,
+)
+from fleet.ledger.promise import PROMISED, a_promise, promise
+from fleet.ledger.rows import OutboxRow, Record, Recorded
+from fleet.ledger.runs import facts_of
+from fleet.ledger.types import AnyRow, UtcTime
+
+_t = tables.task.c
+
+_runs_of = select(_t.run).where(_t.task.in_(bindparam("tasks", expanding=True))).distinct()
+
+_end = (
+    update(tables.task)
+    .where(
+        _t.task == bindparam("b_task"),
+        _t.epoch == bindparam("b_epoch"),
+        _t.state == State.RUNNING.value,
+    )
+    .values(
+        state=bindparam("b_state"),
+        was=_t.state,
+        token=bindparam("b_token"),
+        attempt=_t.attempt + bindparam("b_more"),
+        queued=func.coalesce(bindparam("b_queued", type_=UtcTime), _t.queued),
+        lease_until=None,
+        ended=bindparam("b_ended"),
+        fault=bindparam("b_fault"),
+    )
+)
+
+_ended = select(*PROMISED, _t.epoch, _t.state, _t.token).where(
+    _t.task.in_(bindparam("tasks", expanding=True))
+)
+
+_add_outputs = insert(tables.output)
+_add_inputs = insert(tables.input_)
+_add_decisions = insert(tables.decision)
+
+_Won = tuple[Record, AnyRow]
+
+
+def record(connection: Connection, records: Sequence[Record]) -> Sequence[Recorded | LedgerError]:
+    """What each record caused, or why nothing of it was written."""
+    refused = [_refusal(one) for one in records]
+    allowed = [one for one, refusal in zip(records, refused, strict=True) if refusal is None]
+    tokens = [new_token() for _ in allowed]
+    tasks = [one.task for one in allowed]
+    runs = {
+        row.run
+        for some in chunks(tasks, IDS)
+        for row in connection.execute(_runs_of, {"tasks": some})
+    }
+    hold(connection, runs)
+    rows = _moved(connection, allowed, tokens)
+    won: list[_Won] = []
+    stale: dict[int, StaleEpoch] = {}
+    for one, token in zip(allowed, tokens, strict=True):
+        row = rows.get(one.task)
+        if row is not None and row.token == token:
+            won.append((one, row))
+        else:
+            stale[id(one)] = (
+                StaleEpoch(one.task, one.epoch, None, None)
+                if row is None
+                else StaleEpoch(one.task, one.epoch, row.epoch, State(row.state))
+            )
+    caused, states = _write_down(connection, won)
+    return [
+        refusal
+        or stale.get(id(one))
+        or Recorded(
+            # Of records that advanced one run together, the first hands its rows on.
+            outbox=tuple(caused.pop(rows[one.task].run, ())),
+            run_state=states[rows[one.task].run],
+        )
+        for one, refusal in zip(records, refused, strict=True)
+    ]
+
+
+def _refusal(one: Record) -> LedgerError | None:
+    if not may_move(State.RUNNING, one.state):
+        return IllegalMove(f"task {one.task}", State.RUNNING, one.state)
+    if (one.state is State.RETRYING) != (one.retry_at is not None):
+        return IllegalRecord(
+            f"task {one.task}: retrying needs a time, and nothing else may have one;"
+            " nothing was written"
+        )
+    return None
+
+
+def _moved(
+    connection: Connection, allowed: Sequence[Record], tokens: Sequence[str]
+) -> dict[str, AnyRow]:
+    """The task rows after the guarded update; a row's token tells whose record moved it."""
+    if not allowed:
+        return {}
+    connection.execute(
+        _end,
+        [
+            {
+                "b_task": one.task,
+                "b_epoch": one.epoch,
+                "b_state": one.state.value,
+                "b_token": token,
+                "b_more": 1 if one.state is State.RETRYING else 0,
+                "b_ended": one.now if one.state in FINAL else None,
+                "b_queued": one.now if one.state is State.QUEUED else one.retry_at,
+                "b_fault": None if one.fault is None else one.fault.model_dump(mode="json"),
+            }
+            for one, token in zip(allowed, tokens, strict=True)
+        ],
+    )
+    return {
+        row.task: row
+        for some in chunks([one.task for one in allowed], IDS)
+        for row in connection.execute(_ended, {"tasks": some})
+    }
+
+
+def _write_down(
+    connection: Connection, won: Sequence[_Won]
+) -> tuple[dict[str, list[OutboxRow]], dict[str, State]]:
+    """All that the won records leave. Gives the outbox rows and the state of each run."""
+    if not won:
+        return {}, {}
+    _close_attempts(connection, won)
+    _add_artifacts(connection, won)
+    append_events(connection, [_event(one, row) for one, row in won])
+    runs = dict.fromkeys(row.run for _, row in won)
+    now = max(one.now for one, _ in won)
+    retries = [
+        a_promise(row, not_before=one.retry_at, traceparent=one.traceparent)
+        for one, row in won
+        if one.state is State.RETRYING
+    ]
+    ready, states = advance(connection, _closed(won), runs, now)
+    caused: dict[str, list[OutboxRow]] = {}
+    for row in promise(connection, retries + ready, facts_of(connection, runs), now):
+        caused.setdefault(row.envelope.run, []).append(row)
+    return caused, states
+
+
+def _closed(won: Sequence[_Won]) -> list[Closed]:
+    return [
+        Closed(
+            task=row.task,
+            run=row.run,
+            stage=row.stage,
+            partition=row.partition,
+            state=one.state,
+            actor=one.worker,
+            partitions=one.partitions,
+            traceparent=one.traceparent,
+        )
+        for one, row in won
+        if one.state in FINAL
+    ]
+
+
+def _close_attempts(connection: Connection, won: Sequence[_Won]) -> None:
+    connection.execute(
+        close_attempts,
+        [
+            a_closing(
+                task=row.task,
+                epoch=row.epoch,
+                ended=one.now,
+                state=one.state.value,
+                fault=None if one.fault is None else one.fault.model_dump(mode="json"),
+                facts=one.facts or None,
+                traceparent=one.traceparent,
+                reused_from=one.reused_from,
+            )
+            for one, row in won
+        ],
+    )
+
+
+def _add_artifacts(connection: Connection, won: Sequence[_Won]) -> None:
+    """Outputs, inputs and decisions: the lineage of each attempt."""
+    outputs = [
+        {
+            "task": row.task,
+            "epoch": row.epoch,
+            "position": position,
+            "run": row.run,
+            "stage": row.stage,
+            "partition": row.partition,
+            "produced": one.state is State.SUCCEEDED,
+            "name": pointer.name,
+            "recorded": one.now,
+            "pointer": pointer.model_dump_json(exclude_defaults=True),
+        }
+        for one, row in won
+        for position, pointer in enumerate(one.outputs)
+    ]
+    inputs = [
+        {
+            "task": row.task,
+            "epoch": row.epoch,
+            "position": position,
+            "pointer": pointer.model_dump_json(exclude_defaults=True),
+        }
+        for one, row in won
+        for position, pointer in enumerate(one.inputs)
+    ]
+    decisions = [
+        {
+            "task": row.task,
+            "epoch": row.epoch,
+            "position": position,
+            "recorded": one.now,
+            "decision": decision.model_dump_json(exclude_defaults=True),
+        }
+        for one, row in won
+        for position, decision in enumerate(one.decisions)
+    ]
+    for statement, rows in (
+        (_add_outputs, outputs),
+        (_add_inputs, inputs),
+        (_add_decisions, decisions),
+    ):
+        for some in chunks(rows):
+            connection.execute(statement, list(some))
+
+
+def _event(one: Record, row: AnyRow) -> dict[str, Any]:
+    said = [] if one.fault is None else [f"{one.fault.code}: {one.fault.message}"]
+    if one.state is State.RETRYING and one.retry_at is not None:
+        said.append(f"attempt {row.attempt} not before {one.retry_at.isoformat()}")
+    if one.state is State.QUEUED:
+        said.append("released; the attempt is not spent")
+    if one.reused_from is not None:
+        said.append(f"the result of task {one.reused_from} was used again")
+    return an_event(
+        at=one.now,
+        run=row.run,
+        task=row.task,
+        actor=one.worker,
+        old=State.RUNNING.value,
+        new=one.state.value,
+        detail="; ".join(said),
+    )

@@ -1,0 +1,235 @@
+"""The ledger's tables. docs/explanation/ledger.md says what they are for.
+
+There are no foreign keys: the ledger deletes nothing but promises that were taken up, and a key
+checked on every bulk insert would cost more than the one writer needs telling.
+"""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TextClause,
+    UniqueConstraint,
+    text,
+)
+
+from fleet.ledger.types import Json, UtcTime, key, sequence
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+# Conditions of partial indexes. A database uses such an index only for a query that says the same,
+# in constants: bound parameters are not looked at.
+READY = text("task.state = 'waiting' AND task.pending = 0")
+LEASED = text("task.state = 'running'")
+OPEN = text("task.state IN ('queued', 'running', 'retrying', 'held', 'parked')")
+DUE = text("outbox.relayed IS NULL")
+
+
+def _partial(name: str, *columns: str, where: TextClause) -> Index:
+    bare = text(where.text.replace("task.", "").replace("outbox.", ""))
+    return Index(name, *columns, sqlite_where=bare, postgresql_where=bare, mssql_where=bare)
+
+
+run = Table(
+    "run",
+    metadata,
+    Column("run", key(), primary_key=True),
+    Column("tenant", key(63), nullable=False),
+    # The idempotency key; the run's own id where the request had none, since SQL Server takes two
+    # NULLs for the same key.
+    Column("request_key", key(128), nullable=False),
+    Column("pipeline", key(60), nullable=False),
+    Column("requester", key(120), nullable=False),
+    Column("state", key(12), nullable=False),
+    # What the run will close as, once something of it has failed; nothing new is started then.
+    Column("failing", key(12)),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("tasks", Integer, nullable=False),
+    Column("open_tasks", Integer, nullable=False),
+    Column("submitted", UtcTime, nullable=False),
+    Column("ended", UtcTime),
+    Column("deadline", UtcTime, nullable=False),
+    Column("traceparent", key(55)),
+    Column("request", Text, nullable=False),
+    Column("graph", Text, nullable=False),
+    Column("admitted", Text, nullable=False),
+    Column("lane_limits", Json, nullable=False),
+    UniqueConstraint("tenant", "request_key"),
+    Index(None, "submitted"),
+)
+
+task = Table(
+    "task",
+    metadata,
+    Column("task", key(), primary_key=True),
+    Column("run", key(), nullable=False),
+    Column("stage", key(120), nullable=False),
+    Column("partition", key(400), nullable=False),
+    Column("kind", key(120), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("lane", key(50), nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("state", key(12), nullable=False),
+    # The state before: what an update moved from, told by the update itself.
+    Column("was", key(12)),
+    Column("pending", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("max_attempts", Integer, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    # Of the last operation that moved this row: in a statement for many tasks, tells who won which.
+    Column("token", key(48)),
+    # When the attempt was, or will be, on its queue.
+    Column("queued", UtcTime),
+    Column("worker", key(120)),
+    Column("lease_until", UtcTime),
+    Column("started", UtcTime),
+    Column("ended", UtcTime),
+    Column("deadline", UtcTime, nullable=False),
+    Column("fault", Json),
+    Index(None, "run", "stage", "state"),
+    _partial("ix_task_ready", "run", "stage", "partition", where=READY),
+    _partial("ix_task_leased", "lease_until", where=LEASED),
+    _partial("ix_task_open", "deadline", "lane", "state", "queued", where=OPEN),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("task", key(), primary_key=True),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False),
+    Column("worker", key(120), nullable=False),
+    Column("state", key(12), nullable=False),
+    Column("started", UtcTime, nullable=False),
+    Column("ended", UtcTime),
+    Column("fault", Json),
+    Column("facts", Json),
+    Column("traceparent", key(55)),
+    Column("reused_from", key()),
+    Index(None, "started"),
+    sqlite_with_rowid=False,
+)
+
+output = Table(
+    "output",
+    metadata,
+    Column("task", key(), primary_key=True),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("run", key(), nullable=False),
+    Column("stage", key(120), nullable=False),
+    Column("partition", key(400), nullable=False),
+    # Whether the attempt succeeded: only then do later stages read it.
+    Column("produced", Boolean, nullable=False),
+    Column("name", key(500), nullable=False),
+    Column("recorded", UtcTime, nullable=False),
+    Column("pointer", Text, nullable=False),
+    Index(None, "run", "stage"),
+    sqlite_with_rowid=False,
+)
+
+input_ = Table(
+    "input",
+    metadata,
+    Column("task", key(), primary_key=True),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("pointer", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+decision = Table(
+    "decision",
+    metadata,
+    Column("task", key(), primary_key=True),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("recorded", UtcTime, nullable=False),
+    Column("decision", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("seq", sequence(), primary_key=True),
+    Column("task", key(), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("queue", key(60), nullable=False),
+    Column("envelope", Text, nullable=False),
+    Column("not_before", UtcTime),
+    Column("promised", UtcTime, nullable=False),
+    Column("relayed", UtcTime),
+    # An attempt is promised once.
+    UniqueConstraint("task", "attempt"),
+    _partial("ix_outbox_due", "seq", where=DUE),
+    # A number is never used again, even after pruning: a relay may still hold it.
+    sqlite_autoincrement=True,
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("seq", sequence(), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("run", key(), nullable=False),
+    Column("task", key()),
+    Column("actor", key(120), nullable=False),
+    Column("old", key(12)),
+    Column("new", key(12), nullable=False),
+    Column("detail", Text, nullable=False),
+    Index(None, "task"),
+)
+
+worker = Table(
+    "worker",
+    metadata,
+    Column("worker", key(120), primary_key=True),
+    Column("lanes", Json, nullable=False),
+    Column("facts", Json, nullable=False),
+    Column("first_seen", UtcTime, nullable=False),
+    Column("last_seen", UtcTime, nullable=False),
+    Column("gone", Boolean, nullable=False),
+)
+
+dead_letter = Table(
+    "dead_letter",
+    metadata,
+    Column("queue", key(60), primary_key=True),
+    Column("message_id", key(128), primary_key=True),
+    Column("sequence_number", sequence(), primary_key=True, autoincrement=False),
+    Column("task", key()),
+    Column("disposition", key(12), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Index(None, "at"),
+)
+
+span = Table(
+    "span",
+    metadata,
+    Column("trace_id", key(32), primary_key=True),
+    Column("span_id", key(16), primary_key=True),
+    Column("parent_id", key(16)),
+    Column("name", Text, nullable=False),
+    Column("kind", key(12), nullable=False),
+    Column("start_ns", sequence(), nullable=False),
+    Column("end_ns", sequence(), nullable=False),
+    Column("status", key(12), nullable=False),
+    Column("attributes", Json, nullable=False),
+    Column("run", key()),
+    Column("task", key()),
+    sqlite_with_rowid=False,
+)
