@@ -123,7 +123,14 @@ async def deliveries(
             async with receiver:
                 async for received in _received(receiver, room, stop):
                     pause = _FIRST_PAUSE
-                    yield Delivery(receiver, received, queue)
+                    delivery = Delivery(receiver, received, queue)
+                    if stop.is_set():
+                        # Of a batch that came before the stop: others may have it at once.
+                        with contextlib.suppress(SettleFailed):
+                            await delivery.abandon()
+                        room.give_back()
+                    else:
+                        yield delivery
                 await room.all_back()
         except (ServiceBusError, OSError, ValueError) as cause:
             # ValueError: the SDK says so when a handler was closed under it.
@@ -141,7 +148,7 @@ async def _received(
     A call for n messages waits 0.2 s when fewer come, which a lone message should not pay.
     """
     wanted = 1
-    while (asked := await _until(stop, room.take(wanted))) is not None:
+    while not stop.is_set() and (asked := await _until(stop, room.take(wanted))) is not None:
         batch: list[ServiceBusReceivedMessage] = []
         try:
             receiving = receiver.receive_messages(max_message_count=asked, max_wait_time=_WAIT)

@@ -1,0 +1,151 @@
+"""A worker process: `python -m workers`. The only place here that builds real adapters."""
+
+import argparse
+import asyncio
+import importlib.metadata
+import logging
+import os
+import random
+import secrets
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from contracts.lane import Lane, LaneTable
+from fleet.artifacts.folder import FolderStore
+from fleet.bus.bus import open_bus
+from fleet.clock import SystemClock
+from fleet.errors import FleetError
+from fleet.lanes import load_lanes
+from fleet.ledger.ledger import Ledger
+from fleet.ledger.reader import LedgerReader
+from fleet.ready import write_ready
+from fleet.registry import payload_registry
+from fleet.settings import Settings, load_settings
+from fleet.telemetry.logs import start_logging
+from fleet.telemetry.telemetry import start_telemetry
+from policies.bundle import load_bundle
+from policies.gate import PolicyGate
+from workers.leases import LeaseKeeper
+from workers.runner import HandlerRunner
+from workers.site import Site
+from workers.stages.table import HANDLERS
+from workers.verify import verify
+from workers.worker import serve
+
+_log = logging.getLogger("workers")
+
+_EXAMPLES = """\
+examples:
+  python -m workers                            work on every lane
+  python -m workers --lanes mirror,normalize   work on two lanes
+  python -m workers --verify RUN --json        run a run's deterministic stages again and compare
+
+Settings come from FLEET_* variables; `fleet config` shows them.
+Exit codes: 0 stopped as asked, or verified; 1 verify found a difference; 2 refused to start."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m workers",
+        description="Take tasks from lane queues and carry them out.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--lanes", help="names with commas between; default: all")
+    parser.add_argument("--ready-file", type=Path, help="written once the lanes are served")
+    parser.add_argument("--verify", metavar="RUN", help="verify a run instead of working")
+    parser.add_argument("--json", action="store_true", help="with --verify: one JSON object")
+    arguments = parser.parse_args()
+    start_logging("workers")
+    try:
+        settings = load_settings()
+        if arguments.verify:
+            return _verify(settings, arguments.verify, as_json=arguments.json)
+        lanes = load_lanes(settings.lanes_file)
+        chosen = _chosen(lanes, arguments.lanes)
+        _run(_serve(settings, lanes, chosen, arguments.ready_file))
+    except (FleetError, KeyError) as cause:
+        sys.stderr.write(f"{cause.args[0] if cause.args else cause}\n")
+        return 2
+    return 0
+
+
+async def _serve(
+    settings: Settings, table: LaneTable, lanes: list[Lane], ready_file: Path | None
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    clock = SystemClock()
+    store = FolderStore(settings.artifacts_folder)
+    worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    runner = HandlerRunner(
+        threads=sum(lane.concurrency for lane in lanes), processes=os.cpu_count() or 1
+    )
+    async with Ledger.open(settings.ledger_address) as ledger:
+        with start_telemetry("worker", ledger) as telemetry:
+            async with open_bus(settings.bus_address, store) as bus:
+                site = Site(
+                    worker=worker,
+                    bus=bus,
+                    ledger=ledger,
+                    store=store,
+                    gate=PolicyGate(load_bundle(settings.rules, table)),
+                    registry=payload_registry(),
+                    handlers=HANDLERS,
+                    leases=LeaseKeeper(ledger, clock),
+                    runner=runner,
+                    clock=clock,
+                    chance=random.random,
+                    tracer=telemetry.tracer,
+                    sources_file=settings.sources_file,
+                    scratch=settings.home.absolute() / "scratch" / worker,
+                    code_version=importlib.metadata.version("leaf-fleet"),
+                )
+                if ready_file is not None:
+                    write_ready(ready_file, worker=worker, lanes=[lane.name for lane in lanes])
+                _log.info("%s serves %s", worker, ", ".join(lane.name for lane in lanes))
+                await serve(site, lanes, stop, settings.grace)
+    runner.close()
+
+
+def _verify(settings: Settings, run: str, *, as_json: bool) -> int:
+    with LedgerReader(settings.ledger_address) as reader:
+        report = verify(
+            reader.find_run(run),
+            reader=reader,
+            store=FolderStore(settings.artifacts_folder),
+            registry=payload_registry(),
+            handlers=HANDLERS,
+            scratch=settings.home.absolute() / "scratch" / "verify",
+        )
+    if as_json:
+        sys.stdout.write(report.model_dump_json() + "\n")
+    else:
+        word = "byte-same" if report.same else "different"
+        text = f"{report.run}: {report.checked} tasks run again, {word}\n"
+        if report.first_difference is not None:
+            found = report.first_difference
+            text += f"  first difference: {found.stage} {found.partition}: {found.difference}\n"
+        sys.stdout.write(text)
+    return 0 if report.same else 1
+
+
+def _chosen(lanes: LaneTable, names: str | None) -> list[Lane]:
+    return [lanes.named(name.strip()) for name in names.split(",")] if names else list(lanes)
+
+
+def _run(main_task: "asyncio.Coroutine[object, object, None]") -> None:
+    try:
+        import uvloop
+    except ImportError:  # not made for this platform; asyncio's own loop serves as well
+        asyncio.run(main_task)
+    else:
+        uvloop.run(main_task)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
