@@ -1,0 +1,1 @@
+"""All the text that a file holds, piece by piece in bounded memory, one module a file format."""
