@@ -91,9 +91,12 @@ class Ledger:
             redrive.redrive_tasks, redrive.Redrive(task=task, actor=actor, reason=reason, now=now)
         )
 
-    async def due_outbox(self, limit: int, older_than: datetime) -> list[OutboxRow]:
-        """Up to `limit` rows promised before `older_than` and not known to be relayed, in order."""
-        return await asyncio.to_thread(outbox.due, self._reading, limit, older_than)
+    async def due_outbox(
+        self, limit: int, older_than: datetime, run: str | None = None
+    ) -> list[OutboxRow]:
+        """Up to `limit` rows promised before `older_than` and not known to be relayed, in order;
+        those of one run, where it is named."""
+        return await asyncio.to_thread(outbox.due, self._reading, limit, older_than, run)
 
     async def mark_relayed(self, seqs: Sequence[int], now: datetime) -> None:
         """The bus has taken these rows. Marking twice is harmless."""

@@ -25,6 +25,10 @@ _due = (
     .limit(bindparam("limit"))
 )
 
+_due_of_run = _due.where(
+    _o.task.in_(select(tables.task.c.task).where(tables.task.c.run == bindparam("run")))
+)
+
 _relayed = (
     update(tables.outbox)
     .where(_o.seq == bindparam("b_seq"), tables.DUE)
@@ -40,10 +44,13 @@ class Relayed:
     now: datetime
 
 
-def due(engine: Engine, limit: int, older_than: datetime) -> list[OutboxRow]:
+def due(
+    engine: Engine, limit: int, older_than: datetime, run: str | None = None
+) -> list[OutboxRow]:
     """Rows promised before `older_than` and not known to be relayed, in the order of promising."""
+    asked = {"limit": limit, "older_than": older_than} | ({"run": run} if run else {})
     with engine.connect() as connection:
-        rows = connection.execute(_due, {"limit": limit, "older_than": older_than}).all()
+        rows = connection.execute(_due_of_run if run else _due, asked).all()
     return [
         OutboxRow(
             seq=row.seq,
