@@ -26,7 +26,8 @@ REQUIRED = frozenset(
     {
         "agent.never_a_result_of_compute",
         "agent.never_an_input_of_compute",
-        "audience.not_widened",
+        "audience.shows_only_what_was_published",
+        "audience.work_in_progress_stays_inside",
         "leaving.holds_a_secret",
         "leaving.not_scanned",
         "mutation.needs_permission",

@@ -107,6 +107,7 @@ class PublishFacts(GateFacts):
     """Of the task."""
     artifact_tenant: Tenant
     audience: Audience
+    """Of the artifact: who may see it once it is stored."""
     taints: Sorted[Taint]
     media_type: Word
     scanned: bool = Field(strict=True)

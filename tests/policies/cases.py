@@ -75,7 +75,12 @@ def the_matrix() -> list[Case]:
     cases: list[Case] = []
     for gate, lane, kind, tenant in product(Gate, lanes, kinds, ("acme", "beta", "gamma")):
         facts = harmless[gate] | {"tenant": tenant, "kinds": [kind], "kind": kind}
-        facts |= {"lane": lane.name, "input_tenants": [tenant], "artifact_tenant": tenant}
+        facts |= {
+            "audience": "internal",
+            "lane": lane.name,
+            "input_tenants": [tenant],
+            "artifact_tenant": tenant,
+        }
         serves = lane.tenants == ("*",) or tenant in lane.tenants
         if gate is Gate.ADMIT and kind not in lane.kinds:
             continue  # no run is ever admitted to a lane that does not serve the kind
