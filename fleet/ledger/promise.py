@@ -113,6 +113,7 @@ def promise(
                 texts[promised.task, promised.attempt] = text
             rows.append(
                 {
+                    "run": promised.run,
                     "task": promised.task,
                     "attempt": promised.attempt,
                     "queue": f"lane-{promised.lane}",

@@ -163,6 +163,7 @@ outbox = Table(
     "outbox",
     metadata,
     Column("seq", sequence(), primary_key=True),
+    Column("run", key(), nullable=False),
     Column("task", key(), nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("queue", key(60), nullable=False),

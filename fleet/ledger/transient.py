@@ -29,9 +29,8 @@ def is_transient(error: DBAPIError) -> bool:
         return (getattr(cause, "sqlite_errorcode", 0) & 0xFF) in _SQLITE
     if state := getattr(cause, "sqlstate", None):  # psycopg
         return str(state) in _SQLSTATES or str(state).startswith("08")
-    arguments: tuple[object, ...] = getattr(
-        cause, "args", ()
-    )  # pyodbc: (SQLSTATE, "... (number) (SQLExecDirectW)")
+    # pyodbc: (SQLSTATE, "... (number) (SQLExecDirectW)")
+    arguments: tuple[object, ...] = getattr(cause, "args", ())
     if len(arguments) < 2:
         return False
     state, words = str(arguments[0]), str(arguments[1])

@@ -78,6 +78,7 @@ def upgrade() -> None:
     op.create_table(
         "outbox",
         sa.Column("seq", sequence(), nullable=False),
+        sa.Column("run", key(), nullable=False),
         sa.Column("task", key(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("queue", key(60), nullable=False),

@@ -1,0 +1,433 @@
+"""The read side: what the console, the intake and `verify` look at. Writes nothing.
+
+Lists have a total order and a bound. A reader may be used from several threads; each method reads
+one moment of the ledger.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
+
+from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, select
+
+from contracts.artifact import ArtifactPointer
+from contracts.decision import Decision
+from contracts.outcome import Fault
+from contracts.plan import RunGraph
+from contracts.request import RunRequest
+from contracts.states import FINAL, State
+from fleet.ledger import tables
+from fleet.ledger.database import open_reading_engine, sqlite_file
+from fleet.ledger.errors import LedgerMissing, UnknownRow
+from fleet.ledger.rows import (
+    ArtifactRow,
+    AttemptRow,
+    DeadRow,
+    EventRow,
+    LaneRow,
+    RecordedDecision,
+    RunDetail,
+    RunRow,
+    SpanRow,
+    StageRow,
+    TaskDetail,
+    TaskRow,
+    WorkerRow,
+)
+from fleet.ledger.types import AnyRow
+
+_r, _t, _a = tables.run.c, tables.task.c, tables.attempt.c
+_e, _o, _d = tables.event.c, tables.output.c, tables.dead_letter.c
+
+_FAULT: TypeAdapter[Fault | None] = TypeAdapter(Fault | None)
+_LOOK_AT = (State.FAILED.value, State.DEAD.value, State.DENIED.value)
+
+
+class LedgerReader:
+    """Reads one ledger. Raises LedgerMissing when a SQLite ledger's file is not there yet."""
+
+    def __init__(self, url: str) -> None:
+        file = sqlite_file(url)
+        if file is not None and not file.is_file():
+            raise LedgerMissing("there is no ledger here yet: start the fleet once")
+        self._engine = open_reading_engine(url)
+
+    def close(self) -> None:
+        """Let the connections go. Twice is harmless."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- runs -------------------------------------------------------------------------------------
+
+    def runs(
+        self,
+        limit: int = 50,
+        state: State | None = None,
+        pipeline: str | None = None,
+        tenant: str | None = None,
+    ) -> list[RunRow]:
+        """The newest runs first."""
+        wanted = [
+            column == value
+            for column, value in ((_r.state, state), (_r.pipeline, pipeline), (_r.tenant, tenant))
+            if value is not None
+        ]
+        query = (
+            select(tables.run)
+            .where(*wanted)
+            .order_by(_r.submitted.desc(), _r.run.desc())
+            .limit(limit)
+        )
+        with self._engine.connect() as connection:
+            return [RunRow(**_run(row)) for row in connection.execute(query)]
+
+    def run(self, run: str) -> RunDetail:
+        """One run with its stages in graph order. Raises UnknownRow."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(tables.run).where(_r.run == run)).first()
+            if row is None:
+                raise UnknownRow(f"there is no run {run}")
+            return RunDetail(
+                **_run(row),
+                request=RunRequest.model_validate_json(row.request),
+                admitted=Decision.model_validate_json(row.admitted),
+                trace_id=_trace_id(row.traceparent),
+                cancel_requested=row.cancel_requested,
+                stages=_stages(connection, run, RunGraph.model_validate_json(row.graph)),
+            )
+
+    def graph(self, run: str) -> RunGraph:
+        """The run's graph, as it was planned. Raises UnknownRow."""
+        with self._engine.connect() as connection:
+            text = connection.execute(select(_r.graph).where(_r.run == run)).scalar()
+        if text is None:
+            raise UnknownRow(f"there is no run {run}")
+        return RunGraph.model_validate_json(text)
+
+    def find_run(self, prefix: str) -> str:
+        """The id of the one run whose id starts so. Raises UnknownRow."""
+        return self._find("run", _r.run, prefix)
+
+    # --- tasks ------------------------------------------------------------------------------------
+
+    def tasks(self, run: str) -> list[TaskRow]:
+        """A run's tasks: stages by name, partitions within them."""
+        query = select(tables.task).where(_t.run == run).order_by(_t.stage, _t.partition)
+        with self._engine.connect() as connection:
+            return [TaskRow(**_task(row)) for row in connection.execute(query)]
+
+    def task(self, task: str) -> TaskDetail:
+        """One task in full. Raises UnknownRow."""
+        with self._engine.connect() as connection:
+            query = select(tables.task, _r.traceparent).join(tables.run, _r.run == _t.run)
+            row = connection.execute(query.where(_t.task == task)).first()
+            if row is None:
+                raise UnknownRow(f"there is no task {task}")
+            attempts = tuple(
+                _attempt(one)
+                for one in connection.execute(
+                    select(tables.attempt).where(_a.task == task).order_by(_a.epoch)
+                )
+            )
+            facts: dict[str, Any] = next((one.facts for one in reversed(attempts) if one.facts), {})
+            traces = (one.trace_id for one in reversed(attempts) if one.trace_id)
+            return TaskDetail(
+                **_task(row),
+                payload=json.loads(row.payload),
+                history=tuple(
+                    _event(one)
+                    for one in connection.execute(
+                        select(tables.event).where(_e.task == task).order_by(_e.seq)
+                    )
+                ),
+                attempts=attempts,
+                decisions=_decisions(connection, task),
+                inputs=_pointers(connection, select(tables.input_).where(_of(tables.input_, task))),
+                outputs=_pointers(
+                    connection, select(tables.output).where(_of(tables.output, task))
+                ),
+                facts=facts,
+                trace_id=next(traces, _trace_id(row.traceparent)),
+            )
+
+    def find_task(self, prefix: str) -> str:
+        """The id of the one task whose id starts so. Raises UnknownRow."""
+        return self._find("task", _t.task, prefix)
+
+    def history(self, run: str) -> list[EventRow]:
+        """Every move of a run and its tasks, in the order they were made."""
+        query = select(tables.event).where(_e.run == run).order_by(_e.seq)
+        with self._engine.connect() as connection:
+            return [_event(row) for row in connection.execute(query)]
+
+    # --- artifacts --------------------------------------------------------------------------------
+
+    def artifacts(self, run: str) -> list[ArtifactRow]:
+        """What the run's tasks made, evidence of failed attempts included; by place, then name."""
+        query = (
+            select(_o.task, _o.stage, _o.partition, _o.epoch, _o.recorded, _o.pointer)
+            .where(_o.run == run)
+            .order_by(_o.stage, _o.partition, _o.epoch, _o.name, _o.position)
+        )
+        with self._engine.connect() as connection:
+            return [
+                ArtifactRow(
+                    task=row.task,
+                    stage=row.stage,
+                    partition=row.partition,
+                    epoch=row.epoch,
+                    recorded=row.recorded,
+                    pointer=ArtifactPointer.model_validate_json(row.pointer),
+                )
+                for row in connection.execute(query)
+            ]
+
+    # --- the fleet --------------------------------------------------------------------------------
+
+    def lanes(self) -> list[LaneRow]:
+        """The lanes that have open tasks, by name. What waits for its parents is not counted."""
+        query = (
+            select(
+                _t.lane,
+                _t.state,
+                func.count().label("tasks"),
+                func.min(_t.queued).label("oldest"),
+            )
+            .where(tables.OPEN)
+            .group_by(_t.lane, _t.state)
+        )
+        states: defaultdict[str, dict[State, int]] = defaultdict(dict)
+        oldest: dict[str, Any] = {}
+        with self._engine.connect() as connection:
+            for row in connection.execute(query):
+                states[row.lane][State(row.state)] = row.tasks
+                if row.state == State.QUEUED:
+                    oldest[row.lane] = row.oldest
+        return [
+            LaneRow(lane=lane, states=_ordered(states[lane]), oldest_queued=oldest.get(lane))
+            for lane in sorted(states)
+        ]
+
+    def dead_letters(self, limit: int = 100) -> list[DeadRow]:
+        """Tasks that ended badly, tasks that are parked, messages not taken; the newest first."""
+        with self._engine.connect() as connection:
+            rows = [
+                *_dead_tasks(connection, _t.state.in_(_LOOK_AT), _t.ended, limit),
+                *_dead_tasks(
+                    connection,
+                    and_(tables.OPEN, _t.state == State.PARKED.value),
+                    _a.ended,
+                    limit,
+                ),
+                *_dead_messages(connection, limit),
+            ]
+        return sorted(rows, key=lambda row: (row.at, row.id), reverse=True)[:limit]
+
+    def workers(self) -> list[WorkerRow]:
+        """Every worker that was ever seen, live ones first, by name."""
+        running = (
+            select(_t.worker, func.count().label("tasks"))
+            .where(tables.LEASED)
+            .group_by(_t.worker)
+            .subquery()
+        )
+        query = (
+            select(tables.worker, running.c.tasks)
+            .outerjoin(running, running.c.worker == tables.worker.c.worker)
+            .order_by(tables.worker.c.gone, tables.worker.c.worker)
+        )
+        with self._engine.connect() as connection:
+            return [
+                WorkerRow(
+                    worker=row.worker,
+                    lanes=tuple(row.lanes),
+                    state="gone" if row.gone else "live",
+                    first_seen=row.first_seen,
+                    last_seen=row.last_seen,
+                    running=row.tasks or 0,
+                    facts=row.facts,
+                )
+                for row in connection.execute(query)
+            ]
+
+    def spans(self, trace_id: str) -> list[SpanRow]:
+        """The spans of one trace, in the order they began."""
+        s = tables.span.c
+        query = select(tables.span).where(s.trace_id == trace_id).order_by(s.start_ns, s.span_id)
+        with self._engine.connect() as connection:
+            return [SpanRow.model_validate(row._asdict()) for row in connection.execute(query)]
+
+    def _find(self, what: str, column: ColumnElement[str], prefix: str) -> str:
+        # A range, and not LIKE: it uses the key's index and takes % and _ for what they are.
+        query = (
+            select(column)
+            .where(column >= prefix, column < prefix + "\U0010ffff")
+            .order_by(column)
+            .limit(2)
+        )
+        with self._engine.connect() as connection:
+            found = connection.execute(query).scalars().all()
+        if prefix in found:
+            return prefix
+        if not prefix or len(found) != 1:
+            several = "several start" if found else "none starts"
+            raise UnknownRow(f"no single {what} is meant by {prefix!r}: {several} so")
+        return found[0]
+
+
+def _run(row: AnyRow) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in RunRow.model_fields}
+
+
+def _task(row: AnyRow) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in TaskRow.model_fields}
+
+
+def _attempt(row: AnyRow) -> AttemptRow:
+    return AttemptRow(
+        number=row.number,
+        epoch=row.epoch,
+        worker=row.worker,
+        state=State(row.state),
+        started=row.started,
+        ended=row.ended,
+        fault=_FAULT.validate_python(row.fault),
+        facts=row.facts or {},
+        reused_from=row.reused_from,
+        trace_id=_trace_id(row.traceparent),
+    )
+
+
+def _event(row: AnyRow) -> EventRow:
+    return EventRow.model_validate(row._asdict())
+
+
+def _trace_id(traceparent: str | None) -> str | None:
+    """The trace of a W3C traceparent: `00-<trace>-<span>-<flags>`."""
+    parts = (traceparent or "").split("-")
+    return parts[1] if len(parts) == 4 else None
+
+
+def _ordered(counts: dict[State, int]) -> dict[State, int]:
+    return {state: counts[state] for state in State if state in counts}
+
+
+def _stages(connection: Connection, run: str, graph: RunGraph) -> tuple[StageRow, ...]:
+    query = (
+        select(
+            _t.stage,
+            _t.state,
+            func.count().label("tasks"),
+            func.sum(case((_t.started.is_not(None), _t.attempt), else_=0)).label("attempts"),
+            func.min(_t.started).label("started"),
+            func.max(_t.ended).label("ended"),
+        )
+        .where(_t.run == run)
+        .group_by(_t.stage, _t.state)
+    )
+    rows: defaultdict[str, list[AnyRow]] = defaultdict(list)
+    for row in connection.execute(query):
+        rows[row.stage].append(row)
+    return tuple(
+        StageRow(
+            stage=stage.name,
+            kind=stage.kind,
+            lane=stage.lane,
+            needs=stage.needs,
+            tasks=sum(row.tasks for row in rows[stage.name]),
+            states=_ordered({State(row.state): row.tasks for row in rows[stage.name]}),
+            attempts=sum(row.attempts for row in rows[stage.name]),
+            started=min(_known(row.started for row in rows[stage.name]), default=None),
+            ended=None
+            if any(State(row.state) not in FINAL for row in rows[stage.name])
+            else max(_known(row.ended for row in rows[stage.name]), default=None),
+        )
+        for stage in graph.stages
+    )
+
+
+def _known(times: Iterable[Any]) -> list[Any]:
+    return [at for at in times if at is not None]
+
+
+def _of(table: Any, task: str) -> ColumnElement[bool]:
+    """The rows of the last attempt of `task` that recorded any in `table`."""
+    last = select(func.max(table.c.epoch)).where(table.c.task == task).scalar_subquery()
+    return and_(table.c.task == task, table.c.epoch == last)
+
+
+def _pointers(connection: Connection, query: Select[Any]) -> tuple[ArtifactPointer, ...]:
+    rows = sorted(connection.execute(query), key=lambda row: row.position)
+    return tuple(ArtifactPointer.model_validate_json(row.pointer) for row in rows)
+
+
+def _decisions(connection: Connection, task: str) -> tuple[RecordedDecision, ...]:
+    c = tables.decision.c
+    query = select(tables.decision).where(c.task == task).order_by(c.epoch, c.position)
+    return tuple(
+        RecordedDecision(
+            epoch=row.epoch,
+            at=row.recorded,
+            decision=Decision.model_validate_json(row.decision),
+        )
+        for row in connection.execute(query)
+    )
+
+
+def _dead_tasks(
+    connection: Connection, wanted: ColumnElement[bool], at: ColumnElement[Any], limit: int
+) -> Sequence[DeadRow]:
+    query = (
+        select(_t.task, _t.run, _t.stage, _t.partition, _t.state, _t.fault, at.label("at"))
+        .outerjoin(tables.attempt, and_(_a.task == _t.task, _a.epoch == _t.epoch))
+        .where(wanted)
+        .order_by(at.desc(), _t.task.desc())
+        .limit(limit)
+    )
+    rows = []
+    for row in connection.execute(query):
+        fault = _FAULT.validate_python(row.fault)
+        rows.append(
+            DeadRow(
+                what="task",
+                id=row.task,
+                where=row.stage + (f"/{row.partition}" if row.partition else ""),
+                state=row.state,
+                reason="unknown" if fault is None else fault.code,
+                description="" if fault is None else fault.message,
+                run=row.run,
+                task=row.task,
+                at=row.at,
+            )
+        )
+    return rows
+
+
+def _dead_messages(connection: Connection, limit: int) -> Sequence[DeadRow]:
+    query = (
+        select(tables.dead_letter, _t.run)
+        .outerjoin(tables.task, _t.task == _d.task)
+        .order_by(_d.at.desc(), _d.queue, _d.sequence_number.desc())
+        .limit(limit)
+    )
+    return [
+        DeadRow(
+            what="message",
+            id=f"{row.queue}/{row.sequence_number}",
+            where=row.queue,
+            state=row.disposition,
+            reason=row.reason,
+            description=row.description,
+            run=row.run,
+            task=row.task,
+            at=row.at,
+        )
+        for row in connection.execute(query)
+    ]
