@@ -25,9 +25,7 @@ _due = (
     .limit(bindparam("limit"))
 )
 
-_due_of_run = _due.where(
-    _o.task.in_(select(tables.task.c.task).where(tables.task.c.run == bindparam("run")))
-)
+_due_of_run = _due.where(_o.run == bindparam("run"))
 
 _relayed = (
     update(tables.outbox)
