@@ -61,9 +61,9 @@ class Intake:
         # Files are read, planned with and synced to the store off the loop, which serves others.
         new = await asyncio.to_thread(self._prepared, request, traceparent)
         accepted = await self.ledger.start_run(new)
-        if accepted.created:
+        if accepted.created and new.admitted.allowed:
             self.hurry(accepted.run)
-        elif request.key is not None:
+        elif not accepted.created:
             await self._same_request(request, accepted.run)
         return accepted
 

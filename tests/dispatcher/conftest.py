@@ -1,0 +1,121 @@
+"""A dispatcher's parts on real files: a SQLite ledger, a folder store, the packaged rules."""
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import policies
+from contracts.request import RunRequest
+from dispatcher.intake import Intake
+from dispatcher.pipeline_folder import PipelineFolders
+from fleet.artifacts.folder import FolderStore
+from fleet.lanes import load_lanes
+from fleet.ledger.ledger import Ledger
+from fleet.ledger.reader import LedgerReader
+from policies.bundle import load_bundle
+from policies.gate import PolicyGate
+from tests.dispatcher.pipelines import REGISTRY, a_folder
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+class Hands:
+    """A clock that tests move."""
+
+    def __init__(self) -> None:
+        self._now = NOON
+
+    def now(self) -> datetime:
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+
+
+class Hurried(list[str]):
+    """The runs that intake wanted hurried along."""
+
+    def __call__(self, run: str) -> None:
+        self.append(run)
+
+
+@pytest.fixture
+def clock() -> Hands:
+    return Hands()
+
+
+@pytest.fixture
+def hurried() -> Hurried:
+    return Hurried()
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'ledger.db'}"
+
+
+@pytest.fixture
+async def ledger(address: str) -> AsyncIterator[Ledger]:
+    async with await Ledger.open(address) as opened:
+        yield opened
+
+
+@pytest.fixture
+def reader(ledger: Ledger, address: str) -> Iterator[LedgerReader]:
+    with LedgerReader(address) as opened:
+        yield opened
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderStore:
+    return FolderStore(tmp_path / "artifacts")
+
+
+@pytest.fixture(scope="session")
+def gate() -> PolicyGate:
+    return PolicyGate(load_bundle(Path(policies.__file__).parent / "rules", load_lanes()))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The folder of the one pipeline."""
+    return a_folder(tmp_path / "pipelines")
+
+
+@pytest.fixture
+def intake(
+    folder: Path,
+    gate: PolicyGate,
+    store: FolderStore,
+    ledger: Ledger,
+    reader: LedgerReader,
+    clock: Hands,
+    hurried: Hurried,
+) -> Intake:
+    counter = itertools.count(1)
+    return Intake(
+        pipelines=PipelineFolders([folder.parent], REGISTRY),
+        registry=REGISTRY,
+        lanes=load_lanes(),
+        gate=gate,
+        store=store,
+        ledger=ledger,
+        reader=reader,
+        hurry=hurried,
+        clock=clock,
+        chance=lambda size: next(counter).to_bytes(size, "big"),
+    )
+
+
+def a_request(**changes: object) -> RunRequest:
+    """A request that the pipeline of tests.dispatcher.pipelines takes."""
+    fields: dict[str, object] = {
+        "pipeline": "monthly",
+        "parameters": {"client": "C-1"},
+        "scope": {"tenant": "acme"},
+        "requester": "ana",
+    }
+    return RunRequest.model_validate(fields | changes)
