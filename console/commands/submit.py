@@ -1,0 +1,135 @@
+"""`fleet submit PIPELINE`: ask for a run, and wait for it if told to."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from console.commands.options import Json
+from console.session import session_of
+
+if TYPE_CHECKING:
+    from console.stack.running import Running
+    from contracts.request import RunAccepted
+
+
+def submit(
+    context: typer.Context,
+    pipeline: Annotated[str, typer.Argument(metavar="PIPELINE", help="The pipeline's name.")],
+    *,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="A parameter; give it as often as needed. A source may be a folder or a URL.",
+        ),
+    ] = None,
+    tenant: Annotated[str, typer.Option(help="Whose data it is.")] = "local",
+    audience: Annotated[
+        str, typer.Option(help="Who may see what is made: internal or tenant.")
+    ] = "internal",
+    key: Annotated[
+        str | None, typer.Option(help="Idempotency key: the same key is the same run.")
+    ] = None,
+    requester: Annotated[
+        str | None, typer.Option(help="Who asks; default: the name of this user.")
+    ] = None,
+    priority: Annotated[int, typer.Option(min=0, max=9, help="9 is the most urgent.")] = 5,
+    flag: Annotated[
+        list[str] | None, typer.Option(help="An explicit permission, for example mutate.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the run to end.")] = False,
+    timeout: Annotated[
+        float | None, typer.Option(min=0, help="With --wait: at most so many seconds.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Ask for a run of a pipeline.
+
+    With --wait it shows progress on stderr and exits 1 if the run fails; where no stack is running
+    it starts one for the time of the command. A source given as a folder, a SQLite file or a URL is
+    registered on this machine, and only its name is sent.
+
+    With --json, one object: `run`, `created`, `state`, `submitted`; and with --wait also
+    `pipeline`, `tenant`, `seconds`, `tasks`, `faults`, `artifacts`.
+
+    \b
+    Examples:
+      fleet submit claims_reconciliation --param source=../shared/data/synthea --wait
+      fleet submit guarantee_report --param client=C-001 --tenant acme --key 2024-q1
+    """
+    from console import output
+    from console.errors import Refused, Unreachable
+    from console.stack.running import WORKERS, running_stack
+    from console.submission import Asked, ask, requested_by
+    from contracts.states import State
+
+    site = session_of(context).site()
+    if timeout is not None and not wait:
+        raise Refused("--timeout needs --wait")
+    asked = Asked(
+        pipeline=pipeline,
+        words=tuple(param or ()),
+        tenant=tenant,
+        audience=audience,
+        key=key,
+        requester=requester or requested_by(),
+        priority=priority,
+        flags=tuple(flag or ()),
+    )
+    if not site.found and not wait:
+        raise Unreachable(
+            f"no stack is running in {site.settings.home}: start one with `fleet up`, "
+            "or add --wait to have one for the time of this command"
+        )
+    if not site.found:
+        output.say(f"no stack is running in {site.settings.home}: starting one for this command")
+    with running_stack(site, WORKERS, output.say) as running:
+        accepted = ask(running.site, asked)
+        if accepted.state == State.DENIED:
+            _tell_denied(running, accepted, as_json=as_json)
+        elif wait:
+            _wait(running, accepted, timeout, as_json=as_json)
+        elif as_json:
+            output.answer(accepted.model_dump_json())
+        else:
+            word = "submitted" if accepted.created else f"there already, {accepted.state}"
+            output.answer(
+                f"{accepted.run} {word}; follow it with `fleet run {accepted.run} --watch`"
+            )
+
+
+def _wait(
+    running: "Running", accepted: "RunAccepted", timeout: float | None, *, as_json: bool
+) -> None:
+    from console import output
+    from console.errors import RunFailed
+    from console.live import Progress
+    from console.render.run import drawing, progress_line
+    from console.submission import wait_for
+    from contracts.states import State
+    from fleet.clock import SystemClock
+
+    clock, plain = SystemClock(), output.ascii_only()
+    progress = Progress(lambda run: drawing(run, (), clock.now(), plain=plain), progress_line)
+    with progress.shown():
+        detail, tasks, result = wait_for(running, accepted, seen=progress.update, timeout=timeout)
+    if as_json:
+        output.answer(result.model_dump_json())
+    else:
+        output.stdout().print(drawing(detail, tasks, clock.now(), plain=plain))
+        output.answer(f"\n{len(result.artifacts)} artifacts: `fleet artifacts {result.run}`")
+    output.flush()
+    if result.state is not State.SUCCEEDED:
+        raise RunFailed(f"run {result.run} {result.state}")
+
+
+def _tell_denied(running: "Running", accepted: "RunAccepted", *, as_json: bool) -> None:
+    from console import output
+    from console.errors import Refused
+
+    if as_json:
+        output.answer(accepted.model_dump_json())
+    with running.site.reader() as reader:
+        reasons = reader.run(accepted.run).admitted.reasons
+    told = "; ".join(f"{reason.rule}: {reason.text}" for reason in reasons)
+    raise Refused(f"the run was denied by policy: {told}")

@@ -1,0 +1,79 @@
+"""The dispatcher's HTTP intake, as the console uses it."""
+
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from console.errors import Refused, Unreachable
+from contracts.pipeline import ParameterType
+from contracts.request import RunAccepted, RunRequest
+
+_TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+
+
+class Intake:
+    """One dispatcher. Use it in a `with` block."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._address = f"http://{host}:{port}"
+        self._client = httpx.Client(base_url=self._address, timeout=_TIMEOUT)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _value: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self._client.close()
+
+    def parameters(self, pipeline: str) -> dict[str, ParameterType]:
+        """A pipeline's parameters with their types.
+
+        Raises Refused where there is no such pipeline or its files are wrong; Unreachable.
+        """
+        told = self._asked("GET", f"/v1/pipelines/{quote(pipeline, safe='')}")
+        specs = told["parameters"].items()
+        return {name: ParameterType(spec["type"]) for name, spec in specs}
+
+    def submit(self, request: RunRequest) -> RunAccepted:
+        """Raises Refused with every fault and its line; Unreachable, when nobody knows whether the
+        run was started: asking again with the same key is safe."""
+        told = self._asked("POST", "/v1/runs", request.model_dump_json())
+        return RunAccepted.model_validate(told)
+
+    def _asked(self, method: str, path: str, body: str | None = None) -> dict[str, Any]:
+        headers = {"content-type": "application/json"} if body is not None else {}
+        try:
+            response = self._client.request(method, path, content=body, headers=headers)
+            told = response.json()
+        except httpx.HTTPError as cause:
+            raise Unreachable(
+                f"the dispatcher at {self._address} does not answer ({type(cause).__name__}): "
+                "start the stack with `fleet up`, or set FLEET_HTTP_HOST and FLEET_HTTP_PORT"
+            ) from None
+        except ValueError:
+            raise Unreachable(f"what answers at {self._address} is not a dispatcher") from None
+        if response.is_success:
+            return dict(told)
+        raise _problem(response.status_code, told)
+
+
+def _problem(status: int, told: Any) -> Refused | Unreachable:
+    """problem+json (RFC 9457) as one line and, where there are several faults, a line for each."""
+    problem = told if isinstance(told, dict) else {}
+    title = problem.get("title", f"HTTP status {status}")
+    if status >= 500:
+        return Unreachable(f"the dispatcher cannot do it now: {problem.get('detail', title)}")
+    lines = [_fault(fault) for fault in problem.get("faults", [])] or [problem.get("detail", "")]
+    return Refused("\n  ".join([f"refused: {title}", *(line for line in lines if line)]))
+
+
+def _fault(fault: dict[str, Any]) -> str:
+    if fault.get("line") is not None:
+        return f"pipeline.yaml line {fault['line']}: {fault['message']}"
+    return f"{fault['field']}: {fault['message']}" if fault.get("field") else str(fault["message"])

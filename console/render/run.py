@@ -1,0 +1,187 @@
+"""A run's stages as a drawing: parents above children, each with its place on the run's time."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from console.render.marks import clock_time, mark, shown, span, style, summary, word
+from contracts.states import FINAL, State
+from fleet.ledger.rows import RunDetail, RunRow, StageRow, TaskRow
+
+BAR = 28
+"""Characters of a bar: the whole of the run's time."""
+_TROUBLE = frozenset({State.FAILED, State.DEAD, State.DENIED, State.HELD, State.PARKED})
+
+
+def drawing(
+    run: RunDetail, tasks: Sequence[TaskRow], now: datetime, *, plain: bool = False
+) -> RenderableType:
+    """The run's head, its stages, and every task that an operator may have to look at."""
+    parts: list[RenderableType] = [_head(run, now, plain=plain), Text()]
+    if run.stages:
+        parts.append(_stages(run, now, plain=plain))
+    parts += _troubles(tasks)
+    return Group(*parts)
+
+
+def task_table(tasks: Iterable[TaskRow], *, plain: bool = False) -> Table:
+    """Every task of a run, by stage and partition."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("", "stage", "partition", "state", "attempt", "seconds", "task"):
+        table.add_column(column, justify="right" if column in {"attempt", "seconds"} else "left")
+    for task in tasks:
+        took = task.ended - task.started if task.started and task.ended else None
+        table.add_row(
+            mark(task.state, plain=plain),
+            task.stage,
+            task.partition,
+            word(task.state),
+            f"{task.attempt}/{task.max_attempts}",
+            "" if took is None else f"{took.total_seconds():.2f}",
+            task.task,
+        )
+    return table
+
+
+def runs_table(runs: Iterable[RunRow], now: datetime, *, plain: bool = False) -> Table:
+    """Runs, one a line, in the order given."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("", "run", "pipeline", "tenant", "state", "tasks", "time", "submitted"):
+        table.add_column(column, justify="right" if column in {"tasks", "time"} else "left")
+    for run in runs:
+        table.add_row(
+            mark(run.state, plain=plain),
+            Text(run.run, no_wrap=True),
+            run.pipeline,
+            run.tenant,
+            word(run.state),
+            f"{run.tasks - run.open_tasks}/{run.tasks}",
+            span((run.ended or now) - run.submitted),
+            clock_time(run.submitted),
+        )
+    return table
+
+
+def progress_line(run: RunDetail) -> str:
+    """The run's progress as one plain line."""
+    active = [f"{s.stage} {_done(s)}" for s in run.stages if s.states.get(State.RUNNING)]
+    now = f"; now {', '.join(active)}" if active else ""
+    return f"run {run.run} {run.state}: {run.tasks - run.open_tasks}/{run.tasks} tasks{now}"
+
+
+def bar(
+    started: datetime | None,
+    ended: datetime | None,
+    *,
+    of: tuple[datetime, datetime],
+    plain: bool = False,
+) -> str:
+    """A stage's time as a stretch of the run's time, `BAR` characters wide.
+
+    Whatever has started is seen, however short it was.
+    """
+    if started is None:
+        return ""
+    whole = max((of[1] - of[0]).total_seconds(), 1e-6)
+    first = (started - of[0]).total_seconds() / whole * BAR
+    last = ((ended or of[1]) - of[0]).total_seconds() / whole * BAR
+    left = min(max(int(first), 0), BAR - 1)
+    right = min(max(round(last), left + 1), BAR)
+    return " " * left + ("=" if plain else "━") * (right - left)
+
+
+def _head(run: RunDetail, now: datetime, *, plain: bool) -> Text:
+    head = Text.assemble(
+        mark(run.state, plain=plain),
+        f" {run.pipeline} for {run.tenant}: ",
+        word(run.state),
+        f", {run.tasks - run.open_tasks}/{run.tasks} tasks in ",
+        span((run.ended or now) - run.submitted),
+        f"\n  run {run.run}",
+        f"\n  submitted {clock_time(run.submitted)} by {run.requester}",
+    )
+    for name, value in run.request.parameters.items():
+        head.append(f"\n  {name} = {shown(str(value))}")
+    if run.cancel_requested:
+        head.append("\n  cancellation was asked for", style="yellow")
+    if not run.admitted.allowed:
+        for reason in run.admitted.reasons:
+            head.append(
+                f"\n  {run.admitted.verdict} by {reason.rule}: {shown(reason.text)}", style="red"
+            )
+    return head
+
+
+def _stages(run: RunDetail, now: datetime, *, plain: bool) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    table.add_column("stage")
+    table.add_column("kind", style="dim")
+    table.add_column("done", justify="right")
+    table.add_column("attempts", justify="right")
+    table.add_column("time", justify="right")
+    table.add_column("", width=BAR, no_wrap=True)
+    table.add_column("needs", style="dim")
+    of = (run.submitted, run.ended or now)
+    for stage in run.stages:
+        state = summary(stage.states)
+        table.add_row(
+            mark(state, plain=plain),
+            Text(stage.stage, style=style(state)),
+            stage.kind,
+            _done(stage),
+            str(stage.attempts or ""),
+            _time(stage, now),
+            Text(bar(stage.started, stage.ended, of=of, plain=plain), style=style(state)),
+            ", ".join(stage.needs),
+        )
+    return table
+
+
+def _done(stage: StageRow) -> str:
+    if not stage.tasks:
+        return "?"  # as many as its parent will discover
+    return f"{stage.states.get(State.SUCCEEDED, 0)}/{stage.tasks}"
+
+
+def _time(stage: StageRow, now: datetime) -> str:
+    return "" if stage.started is None else span((stage.ended or now) - stage.started)
+
+
+def _troubles(tasks: Sequence[TaskRow]) -> list[RenderableType]:
+    lines: list[RenderableType] = []
+    for task in tasks:
+        if task.state not in _TROUBLE and not (task.fault and task.state not in FINAL):
+            continue
+        where = f"{task.stage}/{task.partition}" if task.partition else task.stage
+        told = f": {task.fault.code}: {shown(task.fault.message)}" if task.fault else ""
+        lines.append(Text.assemble(word(task.state), f" {where}{told}"))
+        lines.append(Text(f"  fleet task {task.task}", style="dim"))
+    return [Text(), *lines] if lines else []
+
+
+def runs_progress(runs: Sequence[RunRow]) -> Table:
+    """Several runs of one submission, each with how far it is."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for column in ("", "tenant", "state", "tasks", ""):
+        table.add_column(column, justify="right" if column == "tasks" else "left")
+    for run in runs:
+        done = run.tasks - run.open_tasks
+        table.add_row(
+            mark(run.state),
+            run.tenant,
+            word(run.state),
+            f"{done}/{run.tasks}",
+            Text("━" * (done * BAR // max(run.tasks, 1)), style=style(run.state)),
+        )
+    return table
+
+
+def runs_line(runs: Sequence[RunRow]) -> str:
+    """The same as one plain line."""
+    closed = sum(run.state in FINAL for run in runs)
+    done, tasks = sum(run.tasks - run.open_tasks for run in runs), sum(run.tasks for run in runs)
+    return f"{closed}/{len(runs)} runs ended, {done}/{tasks} tasks done"

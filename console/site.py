@@ -1,0 +1,96 @@
+"""The settings in force for a command, and where each came from.
+
+An option wins over the environment, the environment over a running stack's own record, and that
+over the defaults. So commands find a stack that `fleet up` started without being told its ports.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from console.errors import Unreachable
+from console.stack.record import StackRecord, read_record, read_secret
+from fleet.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from fleet.ledger.reader import LedgerReader
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """One home, its settings, and its stack while that runs."""
+
+    settings: Settings
+    origins: dict[str, str]
+    """By setting: `option`, `environment`, `stack` or `default`."""
+    stack: StackRecord | None
+
+    @classmethod
+    def find(cls, home: Path | None) -> "Site":
+        """Raises SettingsRefused with every fault."""
+        given: dict[str, object] = {} if home is None else {"home": home}
+        settings = load_settings(**given)
+        stack = read_record(settings.stack_file)
+        found = {
+            name: value
+            for name, value in _told_by(stack, settings.home).items()
+            if name not in settings.model_fields_set
+        }
+        origins = dict.fromkeys(Settings.model_fields, "default")
+        origins |= dict.fromkeys(found, "stack")
+        origins |= {
+            name: "environment" for name in origins if f"FLEET_{name.upper()}" in os.environ
+        }
+        origins |= dict.fromkeys(given, "option")
+        if found:
+            settings = load_settings(**given, **found)
+        return cls(settings=settings, origins=origins, stack=stack)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the workers, and so the registered sources, are this machine's."""
+        return self.stack is not None
+
+    @property
+    def found(self) -> bool:
+        """Whether there is a dispatcher to talk to: a running stack's, or one that was named."""
+        named = {self.origins["http_host"], self.origins["http_port"]}
+        return self.is_local or "environment" in named
+
+    @property
+    def own_ledger(self) -> bool:
+        """Whether the ledger is the file under the home."""
+        return self.settings.ledger_url is None
+
+    @property
+    def bus_admin(self) -> str | None:
+        """Connection string of the bus's administration; None where no bus is known."""
+        from console.stack.components import bus_connection
+
+        if self.origins["bus_connection"] == "stack" and self.stack is not None:
+            return bus_connection(self.stack.bus_admin_port) if self.stack.bus_admin_port else None
+        set_ = self.settings.bus_connection
+        return None if set_ is None else set_.get_secret_value()
+
+    def reader(self) -> "LedgerReader":
+        """The ledger, for reading. Raises Unreachable where there is none yet."""
+        from fleet.ledger.reader import LedgerReader
+
+        if self.own_ledger and not (self.settings.home / "ledger.db").exists():
+            raise Unreachable(
+                f"there is no ledger in {self.settings.home}: start the stack with `fleet up`, "
+                "or name the folder with --home"
+            )
+        return LedgerReader(self.settings.ledger_address)
+
+
+def _told_by(stack: StackRecord | None, home: Path) -> dict[str, object]:
+    if stack is None:
+        return {}
+    told: dict[str, object] = {"http_host": stack.http_host, "http_port": stack.http_port}
+    if (connection := read_secret(home)) is not None:
+        told["bus_connection"] = connection
+        if stack.bus_certificate is not None:
+            told["bus_certificate"] = home / stack.bus_certificate
+    return told
