@@ -20,7 +20,8 @@ from dispatcher.body_limit import BodyLimit
 from dispatcher.faults import PipelineRefused
 from dispatcher.intake import Intake
 from dispatcher.pipeline_folder import PipelineFolders
-from dispatcher.problems import MEDIA_TYPE, Problem, answer_problems
+from dispatcher.problems import RESPONSE as PROBLEM
+from dispatcher.problems import answer_problems, describe_problems
 from dispatcher.supervised import Supervised
 from dispatcher.traces import intake_span, note_run, traceparent_of
 from fleet.ledger.reader import LedgerReader
@@ -82,10 +83,6 @@ _EXAMPLE = {
     "requester": "it-request-4711",
     "key": "it-request-4711",
 }
-_PROBLEM: dict[str, Any] = {
-    "model": Problem,
-    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-}
 
 
 def _site(request: Request) -> HttpSite:
@@ -113,7 +110,7 @@ def create_app(site: HttpSite) -> FastAPI:
 
 def api() -> FastAPI:
     """The application without what it works with: enough for its document."""
-    app = FastAPI(
+    app = _Api(
         title="Leaf Fleet dispatcher",
         version="1",
         summary="Ask for runs of pipelines, and follow them.",
@@ -133,6 +130,13 @@ def api() -> FastAPI:
     return app
 
 
+class _Api(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        describe_problems(document)
+        return document
+
+
 def _runs(app: FastAPI) -> None:
     @app.post(
         "/v1/runs",
@@ -143,12 +147,12 @@ def _runs(app: FastAPI) -> None:
         responses={
             200: {"model": RunAccepted, "description": "The key has started this run already."},
             202: {"description": "A new run; its state says whether policy allowed it."},
-            400: _PROBLEM | {"description": "Not JSON, or two different keys."},
-            404: _PROBLEM | {"description": "No such pipeline."},
-            409: _PROBLEM | {"description": "The key belongs to a different request."},
-            413: _PROBLEM | {"description": "The body is too large."},
-            422: _PROBLEM | {"description": "The request or the pipeline is faulty."},
-            503: _PROBLEM | {"description": "Not possible now."},
+            400: PROBLEM | {"description": "Not JSON, or two different keys."},
+            404: PROBLEM | {"description": "No such pipeline."},
+            409: PROBLEM | {"description": "The key belongs to a different request."},
+            413: PROBLEM | {"description": "The body is too large."},
+            422: PROBLEM | {"description": "The request or the pipeline is faulty."},
+            503: PROBLEM | {"description": "Not possible now."},
         },
         openapi_extra={
             "requestBody": {"content": {"application/json": {"example": _EXAMPLE}}},
@@ -184,7 +188,7 @@ def _runs(app: FastAPI) -> None:
         tags=["runs"],
         operation_id="get_run",
         summary="One run with its stages",
-        responses={404: _PROBLEM | {"description": "No such run, or several."}},
+        responses={404: PROBLEM | {"description": "No such run, or several."}},
     )
     def run(site: Sited, run: RunId) -> RunDetail:
         return site.reader.run(site.reader.find_run(run))
@@ -206,8 +210,8 @@ def _pipelines(app: FastAPI) -> None:
         operation_id="get_pipeline",
         summary="A pipeline's parameters and stages",
         responses={
-            404: _PROBLEM | {"description": "No such pipeline."},
-            422: _PROBLEM | {"description": "Its pipeline.yaml is faulty; each fault's line."},
+            404: PROBLEM | {"description": "No such pipeline."},
+            422: PROBLEM | {"description": "Its pipeline.yaml is faulty; each fault's line."},
         },
     )
     def pipeline(site: Sited, name: str) -> PipelineDetail:

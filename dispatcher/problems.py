@@ -39,6 +39,24 @@ class Problem(BaseModel):
     run: str | None = Field(default=None, description="The run that the key has started.")
 
 
+RESPONSE: dict[str, Any] = {"model": Problem, "content": {MEDIA_TYPE: {}}}
+"""How an operation declares that a status is answered with a problem."""
+
+
+def describe_problems(document: dict[str, Any]) -> None:
+    """Make an OpenAPI document say what is answered: problems, also where FastAPI documents a
+    validation error of its own, and each under its own media type alone."""
+    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    for path in document["paths"].values():
+        for operation in path.values():
+            for answer in operation["responses"].values():
+                content = answer.get("content", {})
+                if MEDIA_TYPE in content or "HTTPValidationError" in str(content):
+                    answer["content"] = {MEDIA_TYPE: schema}
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
+
+
 def problem(status: int, slug: str, title: str, detail: str, **more: Any) -> JSONResponse:
     """The response of one problem. `more`: faults, run, headers."""
     headers = more.pop("headers", None)

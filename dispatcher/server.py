@@ -47,7 +47,11 @@ class HttpServer:
                 stopping.cancel()
                 self._server.should_exit = True
         finally:
-            self._socket.close()
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the port. `run` does so itself; closing twice is harmless."""
+        self._socket.close()
 
 
 class _Embedded(uvicorn.Server):
