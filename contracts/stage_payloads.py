@@ -167,6 +167,8 @@ class Presentation(Payload):
     DETERMINISTIC = True
 
     name: FileName
+    packets: tuple[TableName, ...] = ()
+    """Stages whose packets are shown, in this order; empty means every input, by stage name."""
 
 
 class PresentWorkbook(Presentation):

@@ -1,0 +1,1 @@
+"""The demo: its input, and whether what was planted in it was found."""

@@ -1,0 +1,281 @@
+"""DuckDB, shut in: an in-memory database for one attempt that can read its inputs and no more.
+
+`enclosed` gives a connection whose memory is bounded, that spills only into the attempt's scratch
+folder, loads no extension, reaches no network, and opens no file but the inputs; the configuration
+is then locked, so a pipeline's SQL cannot open it again. Inputs are views:
+
+- `<stage>` where the stage has one output name (its partitions' files together);
+- `<stage>_<output>` otherwise: `checked_accepted` for `accepted.parquet` of the stage `checked`.
+
+Parquet and CSV become rows (CSV as text, an empty field as null). A JSON file becomes one row:
+`partition`, `name` and `document` (type JSON): nothing is guessed about its shape. Other files have
+no view.
+
+A cancelled attempt interrupts the query. The time zone is UTC.
+"""
+
+import json
+import re
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from contracts.outcome import FaultKind
+from contracts.stage_payloads import Scalar
+from workers.stages.faults import plain, refuse_cancelled
+from workers.stages.handler import InputFile, Signals, StageFault, Workbench
+from workers.stages.parquet import ROW_GROUP, write_parquet
+
+_POLL = 0.05
+"""Seconds between two looks at the cancellation signal while a query runs."""
+
+_AS_BIGINT = frozenset({"HUGEINT", "UBIGINT", "UHUGEINT"})
+_AS_TEXT = frozenset({"JSON", "UUID"})
+_FLOATING = re.compile(r"\b(DOUBLE|FLOAT|REAL)\b")
+
+Connection = duckdb.DuckDBPyConnection
+
+
+@contextmanager
+def enclosed(
+    bench: Workbench,
+    *,
+    memory_mb: int,
+    threads: int,
+    files: Iterable[Path] = (),
+    folders: Iterable[Path] = (),
+) -> Iterator[Connection]:
+    """A connection that can read `files` and what is below `folders`.
+
+    DuckDB's errors inside the block become StageFault (sql.failed, sql.out_of_memory,
+    input.unreadable, cancelled).
+    """
+    spill = bench.scratch / ".spill"
+    spill.mkdir(exist_ok=True)
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "threads": threads,
+            "memory_limit": f"{memory_mb}MB",
+            "temp_directory": str(spill),
+            "autoload_known_extensions": False,
+            "autoinstall_known_extensions": False,
+            "allow_community_extensions": False,
+            "enable_external_file_cache": False,
+            "preserve_insertion_order": True,
+        },
+    )
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET allowed_paths = ?", [[str(path) for path in files]])
+        connection.execute("SET allowed_directories = ?", [[f"{path}/" for path in folders]])
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        with _interrupted_when_cancelled(connection, bench.signals):
+            yield connection
+    except duckdb.InterruptException:
+        refuse_cancelled()
+    except duckdb.OutOfMemoryException as error:
+        raise StageFault(
+            FaultKind.PERMANENT, "sql.out_of_memory", plain(error), memory_mb=memory_mb
+        ) from None
+    except duckdb.IOException as error:
+        raise StageFault(FaultKind.PERMANENT, "input.unreadable", plain(error)) from None
+    except duckdb.Error as error:
+        if "CSV Error" in str(error):
+            raise StageFault(FaultKind.BAD_INPUT, "input.unreadable", plain(error)) from None
+        raise StageFault(FaultKind.PERMANENT, "sql.failed", plain(error)) from None
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _interrupted_when_cancelled(connection: Connection, signals: Signals) -> Iterator[None]:
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_POLL):
+            if signals.cancelled():
+                connection.interrupt()
+
+    watcher = threading.Thread(target=watch, name="duckdb-cancellation", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+
+
+@contextmanager
+def enclosed_inputs(bench: Workbench, *, memory_mb: int, threads: int) -> Iterator[Connection]:
+    """A connection with the workbench's inputs as views. Raises StageFault."""
+    tables = input_views(bench.inputs)
+    files = [item.path for items in tables.values() for item in items]
+    with enclosed(bench, memory_mb=memory_mb, threads=threads, files=files) as connection:
+        for name, items in tables.items():
+            _create_view(connection, name, items)
+        yield connection
+
+
+def input_views(
+    inputs: Mapping[str, tuple[InputFile, ...]],
+) -> dict[str, list[InputFile]]:
+    """The files behind each view, in the order given. Raises StageFault (input.ambiguous)."""
+    views: dict[str, list[InputFile]] = {}
+    for stage, items in sorted(inputs.items()):
+        names = sorted({item.pointer.name for item in items})
+        for name in names:
+            suffix = PurePosixPath(name).suffix.lower()
+            if suffix not in _VIEWED:
+                continue
+            stem = re.sub(r"[^a-z0-9]+", "_", name[: -len(suffix)].lower()).strip("_")
+            view = stage if len(names) == 1 else f"{stage}_{stem}"
+            if view in views:
+                raise StageFault(
+                    FaultKind.PERMANENT,
+                    "input.ambiguous",
+                    f"two outputs of the stages read here would both be the table {view!r}",
+                )
+            views[view] = [item for item in items if item.pointer.name == name]
+    return views
+
+
+def _create_view(connection: Connection, name: str, items: Sequence[InputFile]) -> None:
+    suffix = PurePosixPath(items[0].pointer.name).suffix.lower()
+    if suffix == ".json":
+        _create_documents(connection, name, items)
+        return
+    paths = ", ".join(_quoted(str(item.path)) for item in items)
+    connection.execute(
+        f"CREATE VIEW {identifier(name)} AS SELECT * FROM {_VIEWED[suffix].format(paths)}"  # noqa: S608 - quoted above
+    )
+
+
+_CSV = (
+    "read_csv([{}], all_varchar = true, header = true, delim = ',', quote = '\"', escape = '\"', "
+    "null_padding = false, ignore_errors = false, strict_mode = true)"
+)
+_VIEWED = {
+    ".parquet": "read_parquet([{}], hive_partitioning = false)",
+    ".csv": _CSV,
+    ".json": "",
+}
+
+
+def _create_documents(connection: Connection, name: str, items: Sequence[InputFile]) -> None:
+    connection.execute(
+        f"CREATE TABLE {identifier(name)} (partition VARCHAR, name VARCHAR, document JSON)"
+    )
+    for item in items:
+        pointer = item.pointer
+        try:
+            text = item.path.read_text(encoding="utf-8-sig")
+            json.loads(text)
+        except (OSError, ValueError):  # a UnicodeDecodeError is a ValueError
+            raise StageFault(
+                FaultKind.BAD_INPUT, "input.unreadable", f"{pointer.name} is not JSON in UTF-8"
+            ) from None
+        partition = pointer.provenance.partition if pointer.provenance else ""
+        connection.execute(
+            f"INSERT INTO {identifier(name)} VALUES (?, ?, ?)",  # noqa: S608 - quoted
+            [partition, pointer.name, text],
+        )
+
+
+def create_folder_views(connection: Connection, folder: Path) -> list[str]:
+    """A view for every CSV and Parquet file of `folder`, by its stem. Returns their names."""
+    names: list[str] = []
+    for path in sorted(folder.iterdir()):
+        suffix = path.suffix.lower()
+        if suffix in {".csv", ".parquet"} and path.is_file():
+            connection.execute(
+                f"CREATE VIEW {identifier(path.stem)} AS SELECT * FROM "  # noqa: S608 - quoted
+                + _VIEWED[suffix].format(_quoted(str(path)))
+            )
+            names.append(path.stem)
+    return names
+
+
+def bound(connection: Connection, sql: str, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Those of `values` that `sql` names as `$name`. Raises StageFault (sql.failed)."""
+    wanted = connection.extract_statements(sql)[0].named_parameters
+    if missing := sorted(wanted - set(values)):
+        raise StageFault(
+            FaultKind.PERMANENT, "sql.failed", f"no value is given for ${', $'.join(missing)}"
+        )
+    return {name: values[name] for name in sorted(wanted)}
+
+
+def write_table(
+    connection: Connection, sql: str, values: Mapping[str, Scalar], path: Path, name: str
+) -> int:
+    """Write what a SELECT gives to `path`, in a total order; returns the number of rows.
+
+    Rows are ordered by all columns from left to right, so the first columns should be the keys.
+    Sums of integers (HUGEINT) are written as BIGINT. Raises StageFault (sql.float_column).
+    """
+    values = bound(connection, sql, values)
+    query = bare(sql)
+    columns = connection.execute(f"DESCRIBE ({query})", values).fetchall()
+    replaced: list[str] = []
+    for column, kind, *_ in columns:
+        if _FLOATING.search(kind):
+            raise StageFault(
+                FaultKind.PERMANENT,
+                "sql.float_column",
+                f"{name}: column {column} is {kind}; use integer cents or DECIMAL",
+            )
+        if kind in _AS_BIGINT or kind in _AS_TEXT:
+            wanted = "BIGINT" if kind in _AS_BIGINT else "VARCHAR"
+            quoted = identifier(column)
+            replaced.append(f"CAST({quoted} AS {wanted}) AS {quoted}")
+    replace = f" REPLACE ({', '.join(replaced)})" if replaced else ""
+    # Identical rows may change places unseen, so this order is total.
+    reader = arrow_reader(
+        connection,
+        f"SELECT *{replace} FROM (\n{query}\n) ORDER BY ALL",  # noqa: S608 - the pipeline's own SQL
+        values,
+        ROW_GROUP,
+    )
+    return write_parquet(path, reader.schema, reader)
+
+
+def arrow_reader(
+    connection: Connection,
+    query: str,
+    values: Mapping[str, Scalar] | Sequence[Scalar],
+    batch_rows: int,
+) -> pa.RecordBatchReader:
+    """The rows of a SELECT in batches, not materialised in DuckDB first."""
+    reader = connection.sql(query, params=values or None).to_arrow_reader(batch_rows)
+    if reader is None:
+        raise StageFault(FaultKind.PERMANENT, "sql.failed", "the query gives no rows")
+    return reader
+
+
+def rows_of(
+    connection: Connection, sql: str, values: Mapping[str, Scalar] | None = None
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Column names and rows of a small result."""
+    result = connection.execute(sql, dict(values or {}))
+    return [column[0] for column in result.description or ()], result.fetchall()
+
+
+def bare(sql: str) -> str:
+    """The query without a closing semicolon, fit to stand in parentheses."""
+    return sql.strip().rstrip(";").rstrip()
+
+
+def identifier(name: str) -> str:
+    """`name` quoted as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
