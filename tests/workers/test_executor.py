@@ -1,0 +1,350 @@
+"""The life of one delivery: what is recorded, what follows, and how the delivery is settled."""
+
+import asyncio
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.artifact import Tier
+from contracts.envelope import WireMessage
+from contracts.lane import Mode
+from contracts.outcome import FaultKind, Output, Produced
+from contracts.states import State
+from fleet.bus.message import Outgoing
+from tests.workers.conftest import PATIENCE, RUN, Fleet, a_stage, writes_a_file
+from workers.executor import work
+from workers.leases import End
+from workers.stages.handler import StageFault, Workbench
+
+
+def _counts(fleet: Fleet) -> tuple[int, int, int]:
+    counts = fleet.broker.counts("lane-test")
+    return counts["active"], counts["scheduled"], counts["dead_letter"]
+
+
+async def test_a_delivery_leaves_everything_behind(fleet: Fleet) -> None:
+    """Status, attempt, decisions, output with provenance, trace, and the next task on its queue."""
+    await fleet.start()
+
+    await fleet.deliver()
+
+    task = fleet.task("first")
+    assert task.state is State.SUCCEEDED
+    assert [event.new for event in task.history][-2:] == [State.RUNNING, State.SUCCEEDED]
+    assert [recorded.decision.gate for recorded in task.decisions] == ["execute", "publish"]
+    assert all(recorded.decision.reasons for recorded in task.decisions)
+    (output,) = task.outputs
+    assert fleet.site.store.read(output) == b"hello"
+    assert output.provenance is not None
+    assert (output.provenance.run, output.provenance.stage) == (RUN, "first")
+    assert task.facts == {"letters": 5}
+    assert fleet.task("second").state is State.QUEUED
+    assert _counts(fleet) == (1, 0, 0)
+    assert not list(fleet.site.scratch.iterdir())
+
+
+async def test_a_run_ends_when_its_last_task_does(fleet: Fleet) -> None:
+    """The second stage reads what the first made, in the same trace."""
+    await fleet.start()
+    read: list[bytes] = []
+
+    def reads(bench: Workbench) -> Produced:
+        read.extend(file.path.read_bytes() for files in bench.inputs.values() for file in files)
+        produced = writes_a_file(bench)
+        assert isinstance(produced, Produced)
+        return produced
+
+    fleet.handle(reads)
+    await fleet.deliver()
+    await fleet.deliver()
+
+    assert read == [b"hello"]
+    assert fleet.reader.run(RUN).state is State.SUCCEEDED
+    first, second = fleet.spans.get_finished_spans()
+    assert second.context.trace_id == first.context.trace_id
+    assert second.parent is not None
+    assert second.parent.span_id == first.context.span_id
+
+
+async def test_a_duplicate_of_a_closed_attempt_is_completed_unrun(fleet: Fleet) -> None:
+    """The broker delivers again after the settlement was lost."""
+    await fleet.start(a_stage("only"))
+    ran: list[str] = []
+
+    def counts(bench: Workbench) -> Produced:
+        ran.append(bench.scratch.name)
+        return Produced()
+
+    fleet.handle(counts)
+
+    async def twice(delivery: Any) -> None:
+        await work(_Unsettled(delivery), fleet.lane, fleet.site)  # type: ignore[arg-type]  # same face
+        await work(delivery, fleet.lane, fleet.site)
+
+    await fleet.deliver(twice)
+
+    assert len(ran) == 1
+    assert _counts(fleet) == (0, 0, 0)
+    assert len(fleet.task("only").attempts) == 1
+
+
+class _Unsettled:
+    """A delivery whose settlement never reaches the broker."""
+
+    def __init__(self, delivery: Any) -> None:
+        self.message, self.queue, self.count = delivery.message, delivery.queue, delivery.count
+        self.sequence_number = delivery.sequence_number
+
+    async def complete(self) -> None:
+        """Lost on the way."""
+
+    abandon = renew = complete
+
+
+async def test_a_transient_fault_is_tried_again_later(fleet: Fleet) -> None:
+    """As a scheduled message of the next attempt; when that fails too, the task is dead."""
+    await fleet.start()
+
+    def fails(bench: Workbench) -> Produced:
+        raise StageFault(FaultKind.TRANSIENT, "source.unreachable", "the source did not answer")
+
+    fleet.handle(fails)
+    await fleet.deliver()
+
+    task = fleet.task("first")
+    assert (task.state, task.attempt) == (State.RETRYING, 2)
+    assert _counts(fleet) == (0, 1, 0)
+    await fleet.clock.advance(60)
+    await fleet.deliver()
+    assert fleet.task("first").state is State.DEAD
+    assert fleet.task("second").state is State.CANCELLED
+    assert fleet.reader.run(RUN).state is State.FAILED
+    assert [a.fault.code for a in fleet.task("first").attempts if a.fault] == [
+        "source.unreachable",
+        "source.unreachable",
+    ]
+
+
+async def test_a_broken_rule_fails_the_run_with_its_evidence(fleet: Fleet) -> None:
+    """Evidence is stored, nothing else is, and nothing is tried again."""
+    await fleet.start()
+
+    def breaks(bench: Workbench) -> Any:
+        from contracts.outcome import Failed, Fault
+
+        path = bench.scratch / "bad.csv"
+        path.write_text("row,why\n1,no date\n")
+        fault = Fault(kind=FaultKind.BAD_INPUT, code="rule.broken", message="dates are missing")
+        evidence = Output(name="bad.csv", path=path, media_type="text/csv", tier=Tier.EVIDENCE)
+        return Failed(fault=fault, evidence=(evidence,))
+
+    fleet.handle(breaks)
+    await fleet.deliver()
+
+    task = fleet.task("first")
+    assert task.state is State.FAILED
+    assert [pointer.name for pointer in task.outputs] == ["bad.csv"]
+    assert fleet.reader.run(RUN).state is State.FAILED
+    assert _counts(fleet) == (0, 0, 0)
+
+
+async def test_an_output_with_a_secret_does_not_leave(fleet: Fleet) -> None:
+    """The publish gate denies the attempt and nothing of it is stored."""
+    await fleet.start(a_stage("only"))
+
+    def leaks(bench: Workbench) -> Produced:
+        path = bench.scratch / "page.json"
+        path.write_text(
+            '{"link": "https://x.blob.core.windows.net/c/b?sv=2024-01-01&sig=AbCdEf1%2F2"}'
+        )
+        kind = "application/json"
+        output = Output(name="page.json", path=path, media_type=kind, tier=Tier.PRESENTED)
+        return Produced(outputs=(output,))
+
+    fleet.handle(leaks)
+    await fleet.deliver()
+
+    task = fleet.task("only")
+    assert task.state is State.DENIED
+    assert task.outputs == ()
+    assert not any(fleet.site.store.has(Tier.PRESENTED, d) for d in _stored(fleet, "presented"))
+    assert task.fault is not None
+    assert task.fault.code == "denied.publish"
+
+
+def _stored(fleet: Fleet, tier: str) -> list[str]:
+    root = fleet.site.scratch.parent / "artifacts" / tier
+    return [path.name for path in root.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+async def test_a_handler_runs_where_its_lane_says(fleet: Fleet, mode: Mode) -> None:
+    """On the loop, in a thread, in another process: the record is the same."""
+    await fleet.start(a_stage("only", word="mode"))
+    handler = _writes_async if mode is Mode.ASYNC else writes_a_file
+
+    fleet.handle(handler, mode)
+    await fleet.deliver()
+
+    assert fleet.site.store.read(fleet.task("only").outputs[0]) == b"mode"
+
+
+async def _writes_async(bench: Workbench) -> Any:
+    return writes_a_file(bench)
+
+
+async def test_a_handler_past_its_time_is_told_to_end(fleet: Fleet) -> None:
+    """The attempt counts as timed out and is tried again by the retry rules."""
+    await fleet.start(a_stage("only"))
+    ended = threading.Event()
+
+    def waits(bench: Workbench) -> Produced:
+        while not bench.signals.cancelled():
+            ended.wait(0.01)
+        ended.set()
+        raise StageFault(FaultKind.CANCELLED, "cancelled", "told to end")
+
+    fleet.handle(waits)
+    fleet.lane = fleet.lane.model_copy(update={"timeout": 0.2})
+    await fleet.deliver()
+
+    assert ended.is_set()
+    task = fleet.task("only")
+    assert task.state is State.RETRYING
+    assert task.attempts[0].fault is not None
+    assert task.attempts[0].fault.code == "handler.timed_out"
+
+
+async def test_a_stopping_worker_releases_its_task_at_no_cost(fleet: Fleet) -> None:
+    """The same attempt is on the queue again for another worker."""
+    await fleet.start(a_stage("only"))
+    started = threading.Event()
+
+    def waits(bench: Workbench) -> Produced:
+        started.set()
+        while not bench.signals.cancelled():
+            threading.Event().wait(0.01)
+        raise StageFault(FaultKind.CANCELLED, "cancelled", "told to end")
+
+    async def stopped(delivery: Any) -> None:
+        working = asyncio.create_task(work(delivery, fleet.lane, fleet.site))
+        await asyncio.to_thread(started.wait, PATIENCE)
+        fleet.site.leases.end_all(End.STOPPING)
+        await working
+
+    fleet.handle(waits)
+    await fleet.deliver(stopped)
+    released = fleet.task("only")
+    fleet.handle(writes_a_file)
+    await fleet.deliver()
+
+    assert (released.state, released.attempt) == (State.QUEUED, 1)
+    assert (fleet.task("only").state, fleet.task("only").attempt) == (State.SUCCEEDED, 1)
+
+
+async def test_a_cancelled_run_ends_its_running_task(fleet: Fleet) -> None:
+    """The next renewal brings the word."""
+    await fleet.start()
+    started = threading.Event()
+
+    def waits(bench: Workbench) -> Produced:
+        started.set()
+        while not bench.signals.cancelled():
+            threading.Event().wait(0.01)
+        raise StageFault(FaultKind.CANCELLED, "cancelled", "told to end")
+
+    async def cancelled(delivery: Any) -> None:
+        working = asyncio.create_task(work(delivery, fleet.lane, fleet.site))
+        await asyncio.to_thread(started.wait, PATIENCE)
+        await fleet.site.ledger.cancel_run(RUN, "ada", "not needed", fleet.clock.now())
+        await fleet.site.leases.renew()
+        await working
+
+    fleet.handle(waits)
+    await fleet.deliver(cancelled)
+
+    assert fleet.task("first").state is State.CANCELLED
+    assert fleet.reader.run(RUN).state is State.CANCELLED
+
+
+async def test_a_stale_worker_records_nothing(fleet: Fleet) -> None:
+    """Its lease ran out and the sweeper promised the task again: the epoch refuses its record."""
+    await fleet.start(a_stage("only"))
+
+    def overtaken(bench: Workbench) -> Any:
+        asyncio.run_coroutine_threadsafe(lapse(), loop).result(PATIENCE)
+        return writes_a_file(bench)
+
+    async def lapse() -> None:
+        await fleet.clock.advance(3600)
+        await fleet.site.ledger.sweep(fleet.clock.now())
+
+    loop = asyncio.get_running_loop()
+    fleet.handle(overtaken)
+    await fleet.deliver()
+
+    task = fleet.task("only")
+    assert (task.state, task.attempt) == (State.QUEUED, 2)
+    assert task.outputs == ()
+    fleet.handle(writes_a_file)
+    await fleet.relay()
+    await fleet.deliver()  # the old attempt's message, whose lock lapsed too: declined
+    await fleet.deliver()
+    assert fleet.task("only").state is State.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("properties", "reason"),
+    [
+        ({}, "specversion"),
+        ({"cloudEvents:specversion": "1.0", "cloudEvents:type": "x"}, "cloudEvents:type"),
+        ({"cloudEvents:specversion": "1.0", "cloudEvents:type": "leaf.task.a.v1"}, "leafrun"),
+    ],
+)
+async def test_a_malformed_message_is_dead_lettered_and_noted(
+    fleet: Fleet, properties: dict[str, str | int | bool], reason: str
+) -> None:
+    """The operator sees the reason; the worker goes on."""
+    message = WireMessage(message_id="m1", properties=properties, body=b"{}")
+
+    await fleet.site.bus.publish("lane-test", [Outgoing(message=message)])
+    await fleet.deliver()
+
+    (row,) = fleet.reader.dead_letters()
+    assert (row.what, row.state, row.reason) == ("message", "dead", "malformed")
+    assert reason in row.description
+    assert _counts(fleet) == (0, 0, 1)
+
+
+async def test_an_unknown_kind_is_parked_for_newer_workers(fleet: Fleet) -> None:
+    """A planned task whose handler this worker does not have."""
+    await fleet.start(a_stage("only"))
+    fleet.site = replace(fleet.site, handlers={})
+
+    await fleet.deliver()
+
+    assert fleet.task("only").state is State.PARKED
+    assert _counts(fleet) == (0, 0, 0)
+
+
+async def test_a_task_that_nobody_planned_is_refused(fleet: Fleet, tmp_path: Path) -> None:
+    """A well-formed envelope of a task that the ledger does not know."""
+    await fleet.start(a_stage("only"))
+
+    async def forges(delivery: Any) -> None:
+        properties = delivery.message.properties | {"cloudEvents:leaftask": "forged"}
+        forged = delivery.message.model_copy(
+            update={"properties": properties, "message_id": "forged"}
+        )
+        await delivery.complete()
+        await fleet.site.bus.publish("lane-test", [Outgoing(message=forged)])
+
+    await fleet.deliver(forges)
+    await fleet.deliver()
+
+    (row,) = fleet.reader.dead_letters()
+    assert row.reason == "unknown task"
+    assert _counts(fleet) == (0, 0, 1)
