@@ -85,7 +85,7 @@ async def _serve(
     runner = HandlerRunner(
         threads=sum(lane.concurrency for lane in lanes), processes=os.cpu_count() or 1
     )
-    async with Ledger.open(settings.ledger_address) as ledger:
+    async with await Ledger.open(settings.ledger_address) as ledger:
         with start_telemetry("worker", ledger) as telemetry:
             async with open_bus(settings.bus_address, store) as bus:
                 site = Site(

@@ -23,13 +23,14 @@ from fleet.bus.receiver import Delivery
 from fleet.ledger.errors import LedgerError, StaleEpoch
 from fleet.ledger.rows import Claim, Claimed, DeadLetter, NotClaimed, Record, Recorded
 from fleet.relay import relay
+from fleet.telemetry.context import traceparent_of
 from policies.retry import Advance, Close, Release, RetryAt, decide
 from workers.bench import laid_out, scratch_folder
 from workers.leases import End, Lease
 from workers.outputs import inputs_of, release
 from workers.runner import AttemptEnded, TimedOut, failed
 from workers.site import Site
-from workers.spans import process_span, traceparent_of
+from workers.spans import process_span
 from workers.stages.handler import StageFault
 
 _log = logging.getLogger(__name__)

@@ -1,47 +1,37 @@
-"""The spans of one delivery, with OpenTelemetry's messaging names."""
+"""The span of one delivery, with the messaging names of `fleet.telemetry.names`."""
 
 import contextlib
 from collections.abc import Iterator
 
-from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, Tracer
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from contracts.envelope import Envelope
 from fleet.bus.receiver import Delivery
-
-_PROPAGATOR = TraceContextTextMapPropagator()
+from fleet.telemetry import names
+from fleet.telemetry.context import context_of
 
 
 @contextlib.contextmanager
 def process_span(tracer: Tracer, envelope: Envelope, delivery: Delivery) -> Iterator[Span]:
     """`process <queue>`: from claim to settlement, in the trace of the run."""
-    carrier = {"traceparent": envelope.traceparent} if envelope.traceparent else {}
     with tracer.start_as_current_span(
-        f"process {delivery.queue}",
-        context=_PROPAGATOR.extract(carrier),
+        names.span_name("process", delivery.queue),
+        context=context_of(envelope.traceparent),
         kind=SpanKind.CONSUMER,
         attributes={
-            "messaging.system": "servicebus",
-            "messaging.operation.name": "process",
-            "messaging.operation.type": "process",
-            "messaging.destination.name": delivery.queue,
-            "messaging.message.id": envelope.message_id,
-            "messaging.message.conversation_id": envelope.run,
-            "leaf.run": envelope.run,
-            "leaf.task": envelope.task,
-            "leaf.stage": envelope.stage,
-            "leaf.partition": envelope.partition,
-            "leaf.lane": envelope.lane,
-            "leaf.attempt": envelope.attempt,
-            "leaf.delivery": delivery.count,
+            names.SYSTEM: "servicebus",
+            names.OPERATION: "process",
+            names.OPERATION_TYPE: "process",
+            names.DESTINATION: delivery.queue,
+            names.MESSAGE_ID: envelope.message_id,
+            names.CONVERSATION_ID: envelope.run,
+            names.RUN: envelope.run,
+            names.TASK: envelope.task,
+            names.STAGE: envelope.stage,
+            names.PARTITION: envelope.partition,
+            names.LANE: envelope.lane,
+            names.ATTEMPT: envelope.attempt,
+            names.DELIVERY: delivery.count,
         },
     ) as span:
         yield span
-
-
-def traceparent_of(span: Span) -> str | None:
-    """The W3C traceparent that continues `span`; None where it is not recorded."""
-    carrier: dict[str, str] = {}
-    _PROPAGATOR.inject(carrier, trace.set_span_in_context(span))
-    return carrier.get("traceparent")
