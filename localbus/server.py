@@ -67,6 +67,16 @@ class Server:
 
     bus: Bus
     listening: Listening
+    peers: set[Peer]
+
+    def delete_queue(self, name: str) -> None:
+        """Remove a queue and close the links to it. Raises EntityNotFound."""
+        _detach(self.peers, self.bus.namespace.delete(name))
+
+    def drop_connections(self) -> None:
+        """Cut every client's connection without a goodbye."""
+        for peer in list(self.peers):
+            peer.abort()
 
 
 @asynccontextmanager
@@ -116,6 +126,7 @@ async def serve(options: ServerOptions, clock: Clock | None = None) -> AsyncIter
                 pid=os.getpid(),
                 certificate=str(certificate),
             ),
+            peers,
         )
 
 

@@ -71,7 +71,11 @@ class RunningBus:
 
     def delete_queue(self, name: str) -> None:
         """Remove a queue and all it holds. Raises EntityNotFound."""
-        self.call(lambda: self._server.bus.namespace.delete(name))
+        self.call(lambda: self._server.delete_queue(name))
+
+    def drop_connections(self) -> None:
+        """Cut every client's connection without a goodbye, as a failing network does."""
+        self.call(self._server.drop_connections)
 
     def counts(self, name: str) -> dict[str, int]:
         """Messages of a queue by state: active (the locked among them), deferred, scheduled,

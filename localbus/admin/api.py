@@ -45,29 +45,33 @@ class AdminApi:
     def _answer(self, request: HttpRequest) -> HttpResponse:
         base = f"https://{request.headers.get('host', 'localbus')}"
         name = request.path.strip("/")
-        match request.method, name.lower():
-            case "GET", "$namespaceinfo":
-                text = atom.render_namespace(self._namespace, base, self._created_ms)
-                return _entry(200, text)
-            case "GET", "$resources/queues":
-                return self._list(request, base)
-            case "GET", "$resources/topics":
-                return _feed(atom.render_feed("Topics", base, [], None))
-            case "GET", "$health":
-                return HttpResponse(200, b"ok", "text/plain; charset=utf-8")
-            case "GET", _:
-                try:
-                    return _entry(200, atom.render_queue(self._bus.namespace.queue(name), base))
-                except EntityNotFound:
-                    # the service answers with an empty feed, and its clients look for that
-                    return _feed(atom.render_feed("Publicly Listed Services", base, [], None))
-            case "PUT", _:
+        match request.method:
+            case "GET":
+                return self._get(request, name, base)
+            case "PUT":
                 return self._put(request, name, base)
-            case "DELETE", _:
+            case "DELETE":
                 self._detach(self._bus.namespace.delete(name))
                 return HttpResponse(200)
             case _:
                 return _error(405, f"{request.method} is not a method of this resource")
+
+    def _get(self, request: HttpRequest, name: str, base: str) -> HttpResponse:
+        match name.lower():
+            case "$namespaceinfo":
+                text = atom.render_namespace(self._namespace, base, self._created_ms)
+                return _entry(200, text)
+            case "$resources/queues":
+                return self._list(request, base)
+            case "$resources/topics":
+                return _feed(atom.render_feed("Topics", base, [], None))
+            case "$health":
+                return HttpResponse(200, b"ok", "text/plain; charset=utf-8")
+        try:
+            return _entry(200, atom.render_queue(self._bus.namespace.queue(name), base))
+        except EntityNotFound:
+            # the service answers with an empty feed, and its clients look for that
+            return _feed(atom.render_feed("Publicly Listed Services", base, [], None))
 
     def _put(self, request: HttpRequest, name: str, base: str) -> HttpResponse:
         if not _NAME.fullmatch(name) or "//" in name:

@@ -305,16 +305,18 @@ def _write_fixed(code: int, pack: Struct) -> Callable[[bytearray, Any], None]:
 
 
 def _write_small(
-    small: int, large: int, low: int, high: int, pack: Struct, zero: int | None = None
+    codes: tuple[int, int], small: range, pack: Struct, zero: int | None = None
 ) -> Callable[[bytearray, Any], None]:
+    one_byte, whole = codes
+
     def write(out: bytearray, value: Any) -> None:
         if value == 0 and zero is not None:
             out.append(zero)
-        elif low <= value <= high:
-            out.append(small)
+        elif value in small:
+            out.append(one_byte)
             out.append(value & 0xFF)
         else:
-            out.append(large)
+            out.append(whole)
             out.extend(pack.pack(value))
 
     return write
@@ -494,15 +496,15 @@ _WRITERS: dict[type, Callable[[bytearray, Any], None]] = {
     bytes: lambda out, value: write_sized(out, 0xA0, value),
     Symbol: lambda out, value: write_sized(out, 0xA3, value.encode("ascii")),
     Char: lambda out, value: out.extend(b"\x73" + _U32.pack(ord(value))),
-    Uint: _write_small(0x52, 0x70, 0, 255, _U32, zero=0x43),
-    Ulong: _write_small(0x53, 0x80, 0, 255, _U64, zero=0x44),
+    Uint: _write_small((0x52, 0x70), range(256), _U32, zero=0x43),
+    Ulong: _write_small((0x53, 0x80), range(256), _U64, zero=0x44),
     Ubyte: _write_fixed(0x50, _U8),
     Ushort: _write_fixed(0x60, _U16),
     Byte: _write_fixed(0x51, _I8),
     Short: _write_fixed(0x61, _I16),
-    Int: _write_small(0x54, 0x71, -128, 127, _I32),
+    Int: _write_small((0x54, 0x71), range(-128, 128), _I32),
     Timestamp: _write_fixed(0x83, _I64),
-    int: _write_small(0x55, 0x81, -128, 127, _I64),
+    int: _write_small((0x55, 0x81), range(-128, 128), _I64),
     Float32: _write_fixed(0x72, _F32),
     float: _write_fixed(0x82, _F64),
     UUID: lambda out, value: out.extend(b"\x98" + value.bytes),

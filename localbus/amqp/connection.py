@@ -213,6 +213,11 @@ class Connection:
                 self._take_disposition(channel, performative)
             case p.Flow():
                 self._take_flow(channel, performative)
+            case _:
+                self._take_opening_or_closing(channel, performative)
+
+    def _take_opening_or_closing(self, channel: int, performative: p.Performative) -> None:
+        match performative:
             case p.Attach():
                 self._take_attach(channel, performative)
             case p.Detach():

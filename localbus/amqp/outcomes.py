@@ -21,9 +21,9 @@ class Error:
     info: dict[Any, Any] = field(default_factory=dict)
 
     def described(self) -> Described:
-        fields: list[Any] = [Symbol(self.condition), self.description]
-        if self.info:
-            fields.append(self.info)
+        """As it travels. The third field is sent even when it is null: azure-servicebus reads it
+        by position, and a sender without it would wait for ever."""
+        fields = [Symbol(self.condition), self.description, self.info or None]
         return Described(Ulong(0x1D), fields)
 
 
