@@ -8,7 +8,7 @@ uses them, so that `fleet --help` answers at once.
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -86,11 +86,11 @@ def fleet(
     session.home, session.debug = home, debug
 
 
-def main() -> NoReturn:
-    """The process's way in and out."""
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The process's way in and out. `arguments`: those of the command line unless given."""
     session = Session()
     try:
-        result = app(obj=session, standalone_mode=False)
+        result = app(arguments, prog_name="fleet", obj=session, standalone_mode=False)
         sys.stdout.flush()
         code = result if isinstance(result, int) else ExitCode.OK
     except typer.TyperException as cause:

@@ -79,7 +79,7 @@ def _url(value: str) -> GivenSource:
         url = url.set(database=str(Path(url.database).expanduser().resolve()))
     # The digest leaves the password out: a new password is the same source, and the name tells
     # nothing of either.
-    identity = url.set(password=None).render_as_string(hide_password=False)
+    identity = url.render_as_string(hide_password=True)
     slug = Path(url.database or "").stem or urlsplit(value).hostname or url.get_backend_name()
     return GivenSource(
         name=_name(slug, identity),

@@ -1,0 +1,71 @@
+"""The command `fleet`, called as a person calls it, and homes for it to look at."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from console.cli import main
+from tests.console.ledgers import Home
+
+PROJECT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a call of `fleet` ended with."""
+
+    code: int
+    out: str
+    err: str
+
+
+Fleet = Callable[..., Done]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def fleet(home: Home, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    """`fleet` in this process: `fleet("runs", "--json")`."""
+    for name in [name for name in os.environ if name.startswith("FLEET_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("FLEET_HOME", str(home.folder))
+
+    def call(*arguments: str) -> Done:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(list(arguments))
+        told = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Done(ended.value.code, told.out, told.err)
+
+    return call
+
+
+@pytest.fixture
+def fleet_process(home: Home) -> Fleet:
+    """`fleet` as a process of its own."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("FLEET_")}
+    environment["FLEET_HOME"] = str(home.folder)
+
+    def call(*arguments: str, **more: str) -> Done:
+        done = subprocess.run(
+            [sys.executable, "-m", "console", *arguments],
+            capture_output=True,
+            text=True,
+            env=environment | more,
+            cwd=PROJECT,
+            check=False,
+            timeout=100,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return call

@@ -1,0 +1,196 @@
+"""Ledgers with runs in them, made through the ledger itself: what the console looks at."""
+
+import asyncio
+import hashlib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from contracts.artifact import ArtifactPointer, Provenance, Scope, Tier
+from contracts.decision import Cause, Decision, Gate, Reason, Verdict
+from contracts.ids import run_id, task_id
+from contracts.outcome import Fault, FaultKind
+from contracts.plan import RunGraph, StagePlan
+from contracts.request import RunRequest
+from contracts.states import State
+from fleet.artifacts.folder import FolderStore
+from fleet.ledger.ledger import Ledger
+from fleet.ledger.rows import Claim, Claimed, DeadLetter, NewRun, Record, SpanRow
+
+NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+SCOPE = Scope(tenant="acme")
+HOSTILE = "bad \x1b[2Jbytes [red]not markup[/red]"
+"""Words that try to steer a terminal, and to be taken for this program's own markup."""
+
+GRAPH = RunGraph(
+    stages=(
+        StagePlan(name="mirror", kind="mirror.sql", version=1, lane="mirror", payload={}),
+        StagePlan(
+            name="typed",
+            kind="normalize.sql",
+            version=1,
+            lane="normalize",
+            payload={},
+            needs=("mirror",),
+            partitions=("2024-01", "2024-02"),
+        ),
+        StagePlan(
+            name="packet",
+            kind="publish.packet",
+            version=1,
+            lane="publish",
+            payload={},
+            needs=("typed",),
+        ),
+    )
+)
+
+
+class Home:
+    """A FLEET_HOME with a ledger and an artifact store, and no stack."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = FolderStore(folder / "artifacts")
+        self.url = f"sqlite:///{folder / 'ledger.db'}"
+        self.now = NOW
+
+    def run(self, number: int, *, broken: bool = False, denied: bool = False) -> str:
+        """A run that succeeded; one whose second stage failed; or one that was denied."""
+        return asyncio.run(self._ran(number, broken=broken, denied=denied))
+
+    def dead_letter(self, reason: str) -> None:
+        """A message that nobody could take."""
+        asyncio.run(self._dead_lettered(reason))
+
+    async def _ran(self, number: int, *, broken: bool, denied: bool) -> str:
+        run = run_id(self.now + timedelta(minutes=number), bytes([number]) * 10)
+        async with await Ledger.open(self.url) as ledger:
+            await ledger.start_run(self._new(run, denied=denied))
+            if denied:
+                return run
+            await self._done(ledger, run, "mirror")
+            await self._done(ledger, run, "typed", "2024-01")
+            if broken:
+                await self._failed(ledger, run, "typed", "2024-02")
+                return run
+            await self._done(ledger, run, "typed", "2024-02")
+            await self._done(ledger, run, "packet")
+        return run
+
+    async def _dead_lettered(self, reason: str) -> None:
+        async with await Ledger.open(self.url) as ledger:
+            await ledger.dead_letter(
+                DeadLetter(
+                    queue="lane-mirror",
+                    message_id="m-1",
+                    sequence_number=7,
+                    disposition="dead",
+                    reason="malformed",
+                    description=reason,
+                    size=12,
+                    at=NOW,
+                )
+            )
+
+    def _new(self, run: str, *, denied: bool) -> NewRun:
+        return NewRun(
+            run=run,
+            request=RunRequest(
+                pipeline="guarantee_report", parameters={}, scope=SCOPE, requester="ada"
+            ),
+            graph=GRAPH,
+            admitted=a_decision(Gate.ADMIT, denied=denied),
+            submitted=self.now,
+            deadline=self.now + timedelta(hours=1),
+            traceparent=f"00-{TRACE}-b7ad6b7169203331-01",
+        )
+
+    async def _claimed(self, ledger: Ledger, run: str, stage: str, partition: str) -> Claimed:
+        self.now += timedelta(seconds=1)
+        claimed = await ledger.claim(
+            Claim(
+                task=task_id(run, stage, partition),
+                attempt=1,
+                worker="worker-a",
+                now=self.now,
+                lease_until=self.now + timedelta(minutes=1),
+            )
+        )
+        assert isinstance(claimed, Claimed)
+        self.now += timedelta(seconds=1)
+        return claimed
+
+    async def _done(self, ledger: Ledger, run: str, stage: str, partition: str = "") -> None:
+        claimed = await self._claimed(ledger, run, stage, partition)
+        pointer = self._stored(run, stage, partition)
+        await ledger.record(
+            Record(
+                task=claimed.task,
+                epoch=claimed.epoch,
+                worker="worker-a",
+                now=self.now,
+                state=State.SUCCEEDED,
+                outputs=(pointer,),
+                decisions=(a_decision(Gate.EXECUTE),),
+                facts={"rows": 3},
+                traceparent=f"00-{TRACE}-b7ad6b7169203331-01",
+            )
+        )
+        await ledger.add_spans([_span(run, claimed.task, stage)])
+
+    async def _failed(self, ledger: Ledger, run: str, stage: str, partition: str) -> None:
+        claimed = await self._claimed(ledger, run, stage, partition)
+        fault = Fault(kind=FaultKind.BAD_INPUT, code="rules.broken", message=HOSTILE)
+        await ledger.record(
+            Record(
+                task=claimed.task,
+                epoch=claimed.epoch,
+                worker="worker-a",
+                now=self.now,
+                state=State.FAILED,
+                fault=fault,
+            )
+        )
+
+    def _stored(self, run: str, stage: str, partition: str) -> ArtifactPointer:
+        tier = Tier.CURATED if stage == "packet" else Tier.SILVER
+        stored = self.store.put_bytes(tier, f"{stage} {partition}".encode())
+        return ArtifactPointer(
+            name=f"{stage}.json",
+            digest=stored.digest,
+            size=stored.size,
+            media_type="application/json",
+            rows=3,
+            tier=tier,
+            scope=SCOPE,
+            provenance=Provenance(
+                run=run, stage=stage, partition=partition, attempt=1, code="fleet 0.1.0"
+            ),
+        )
+
+
+def a_decision(gate: Gate, *, denied: bool = False) -> Decision:
+    rule = "guardrail.mutation" if denied else "permit.lane"
+    return Decision(
+        gate=gate,
+        verdict=Verdict.DENY if denied else Verdict.ALLOW,
+        cause=Cause.FORBID if denied else Cause.PERMIT,
+        reasons=(Reason(rule=rule, text="this is why"),),
+        facts={},
+        facts_digest=hashlib.sha256(b"facts").hexdigest(),
+        bundle=hashlib.sha256(b"bundle").hexdigest(),
+    )
+
+
+def _span(run: str, task: str, stage: str) -> SpanRow:
+    return SpanRow(
+        trace_id=TRACE,
+        span_id=hashlib.sha256(task.encode()).hexdigest()[:16],
+        name=f"process lane-{stage}",
+        kind="consumer",
+        start_ns=1_000_000,
+        end_ns=3_000_000,
+        run=run,
+        task=task,
+    )
