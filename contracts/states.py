@@ -1,7 +1,8 @@
 """The states of a task and of a run, and every move that is legal.
 
 The ledger, the console, the tests and the diagram in docs read this one table.
-A run uses the subset RUN_STATES; its moves are the same table's.
+A run uses the subset RUN_STATES; its moves are the same table's, and a redrive of one of its tasks
+opens a failed or denied run again.
 """
 
 from enum import StrEnum
@@ -40,7 +41,7 @@ MOVES: dict[State, frozenset[State]] = {
     S.FAILED: frozenset({S.QUEUED}),
     S.DEAD: frozenset({S.QUEUED}),
     S.DENIED: frozenset({S.QUEUED}),
-    S.CANCELLED: frozenset(),
+    S.CANCELLED: frozenset({S.WAITING}),  # the failed task that it waited for is redriven
 }
 
 FINAL = frozenset({S.SUCCEEDED, S.FAILED, S.DENIED, S.CANCELLED, S.DEAD})

@@ -39,6 +39,11 @@ class Ledger:
         self._writer = writer
         self._reading = reading
 
+    @property
+    def engine(self) -> Engine:
+        """What writes; for listening to its statements, never for writing past the writer."""
+        return self._writer.engine
+
     @classmethod
     async def open(cls, url: str) -> Self:
         """Connect and bring the tables up to date; safe when several processes do so at once."""

@@ -62,40 +62,32 @@ _Won = tuple[Record, AnyRow]
 
 def record(connection: Connection, records: Sequence[Record]) -> Sequence[Recorded | LedgerError]:
     """What each record caused, or why nothing of it was written."""
-    refused = [_refusal(one) for one in records]
-    allowed = [one for one, refusal in zip(records, refused, strict=True) if refusal is None]
-    tokens = [new_token() for _ in allowed]
-    tasks = [one.task for one in allowed]
+    answers: list[Recorded | LedgerError | None] = [_refusal(one) for one in records]
+    allowed = [place for place, refusal in enumerate(answers) if refusal is None]
+    tokens = {place: new_token() for place in allowed}
+    tasks = [records[place].task for place in allowed]
     runs = {
         row.run
         for some in chunks(tasks, IDS)
         for row in connection.execute(_runs_of, {"tasks": some})
     }
     hold(connection, runs)
-    rows = _moved(connection, allowed, tokens)
-    won: list[_Won] = []
-    stale: dict[int, StaleEpoch] = {}
-    for one, token in zip(allowed, tokens, strict=True):
-        row = rows.get(one.task)
-        if row is not None and row.token == token:
-            won.append((one, row))
+    rows = _moved(connection, [(records[place], tokens[place]) for place in allowed])
+    won: dict[int, _Won] = {}
+    for place in allowed:
+        one, row = records[place], rows.get(records[place].task)
+        if row is None:
+            answers[place] = StaleEpoch(one.task, one.epoch, None, None)
+        elif row.token != tokens[place]:
+            answers[place] = StaleEpoch(one.task, one.epoch, row.epoch, State(row.state))
         else:
-            stale[id(one)] = (
-                StaleEpoch(one.task, one.epoch, None, None)
-                if row is None
-                else StaleEpoch(one.task, one.epoch, row.epoch, State(row.state))
-            )
-    caused, states = _write_down(connection, won)
-    return [
-        refusal
-        or stale.get(id(one))
-        or Recorded(
-            # Of records that advanced one run together, the first hands its rows on.
-            outbox=tuple(caused.pop(rows[one.task].run, ())),
-            run_state=states[rows[one.task].run],
-        )
-        for one, refusal in zip(records, refused, strict=True)
-    ]
+            won[place] = one, row
+    caused, states = _write_down(connection, list(won.values()))
+    for place, (_, row) in won.items():
+        # Of records that advanced one run together, the first hands its rows on.
+        outbox = tuple(caused.pop(row.run, ()))
+        answers[place] = Recorded(outbox=outbox, run_state=states[row.run])
+    return [answer for answer in answers if answer is not None]
 
 
 def _refusal(one: Record) -> LedgerError | None:
@@ -109,9 +101,7 @@ def _refusal(one: Record) -> LedgerError | None:
     return None
 
 
-def _moved(
-    connection: Connection, allowed: Sequence[Record], tokens: Sequence[str]
-) -> dict[str, AnyRow]:
+def _moved(connection: Connection, allowed: Sequence[tuple[Record, str]]) -> dict[str, AnyRow]:
     """The task rows after the guarded update; a row's token tells whose record moved it."""
     if not allowed:
         return {}
@@ -128,12 +118,12 @@ def _moved(
                 "b_queued": one.now if one.state is State.QUEUED else one.retry_at,
                 "b_fault": None if one.fault is None else one.fault.model_dump(mode="json"),
             }
-            for one, token in zip(allowed, tokens, strict=True)
+            for one, token in allowed
         ],
     )
     return {
         row.task: row
-        for some in chunks([one.task for one in allowed], IDS)
+        for some in chunks([one.task for one, _ in allowed], IDS)
         for row in connection.execute(_ended, {"tasks": some})
     }
 

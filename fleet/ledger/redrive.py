@@ -152,7 +152,7 @@ def _still_failing(connection: Connection, run: str) -> str | None:
 
 def _wait_again(connection: Connection, run: str, asked: Redrive) -> int:
     """Open what was cancelled because of a failure. Its counters have counted on meanwhile."""
-    chosen = (_t.run == run, _t.state == State.CANCELLED.value)
+    chosen = (_t.run == run, _t.state == State.CANCELLED.value, _t.epoch == 0)
     connection.execute(
         insert(tables.event).from_select(
             ["at", "run", "task", "actor", "old", "new", "detail"],

@@ -1,0 +1,135 @@
+"""Starting runs."""
+
+import asyncio
+
+import pytest
+
+from contracts.decision import Gate, Verdict
+from contracts.states import State
+from fleet.ledger.errors import IllegalRecord
+from fleet.ledger.ledger import Ledger
+from fleet.ledger.reader import LedgerReader
+from tests.fleet.ledger.story import (
+    CHAIN,
+    NOW,
+    TRACE,
+    a_decision,
+    a_graph,
+    a_pointer,
+    a_run,
+    a_stage,
+    later,
+    promised,
+)
+
+
+async def test_a_run_promises_what_waits_for_nothing(ledger: Ledger, reader: LedgerReader) -> None:
+    """The first tasks are on the outbox, the others wait."""
+    new = a_run(CHAIN)
+
+    accepted = await ledger.start_run(new)
+
+    assert (accepted.run, accepted.created, accepted.state) == (new.run, True, "running")
+    assert [envelope.stage for envelope in await promised(ledger)] == ["first"]
+    states = {row.stage: (row.state, row.pending) for row in reader.tasks(new.run)}
+    assert states == {"first": (State.QUEUED, 0), "second": (State.WAITING, 1)}
+
+
+async def test_an_envelope_says_all_that_a_worker_has_to_know(ledger: Ledger) -> None:
+    """Request, plan and decision arrive in the envelope."""
+    file = a_pointer("query.sql")
+    graph = a_graph(
+        a_stage(
+            "load",
+            lane="compute",
+            version=2,
+            payload={"of": "${partition}", "n": [1]},
+            partitions=("2026-01",),
+            files={"query.sql": file},
+        )
+    )
+    new = a_run(graph, traceparent=TRACE)
+
+    await ledger.start_run(new)
+
+    [row] = await ledger.due_outbox(10, later(seconds=1))
+    envelope = row.envelope
+    assert (row.queue, row.not_before) == ("lane-compute", None)
+    assert (envelope.run, envelope.stage, envelope.partition) == (new.run, "load", "2026-01")
+    assert (envelope.kind, envelope.version, envelope.attempt) == ("test.load", 2, 1)
+    assert (envelope.pipeline, envelope.requester, envelope.generation) == ("sales", "ada", 7)
+    assert (envelope.created, envelope.deadline) == (NOW, new.deadline)
+    assert envelope.traceparent == TRACE
+    assert envelope.body.payload == {"of": "2026-01", "n": [1]}
+    assert envelope.body.files == {"query.sql": file}
+
+
+async def test_a_key_starts_one_run(ledger: Ledger) -> None:
+    """The same tenant and key give the first run, however often it is asked for."""
+    first = await ledger.start_run(a_run(key="nightly"))
+
+    again = await ledger.start_run(a_run(key="nightly"))
+
+    assert (first.created, again.created) == (True, False)
+    assert again.run == first.run
+    assert len(await promised(ledger)) == 1
+
+
+async def test_requests_without_a_key_start_a_run_each(ledger: Ledger) -> None:
+    """No key, no idempotency."""
+    first, second = await ledger.start_run(a_run()), await ledger.start_run(a_run())
+
+    assert first.created
+    assert second.created
+
+
+async def test_a_key_starts_one_run_from_many_sides_at_once(ledger: Ledger, url: str) -> None:
+    """Two processes' ledgers, many requests at the same time: one run."""
+    async with await Ledger.open(url) as other:
+        accepted = await asyncio.gather(
+            *[side.start_run(a_run(key="nightly")) for side in (ledger, other) for _ in range(20)]
+        )
+
+    assert len({answer.run for answer in accepted}) == 1
+    assert sum(answer.created for answer in accepted) == 1
+    assert len(await promised(ledger)) == 1
+
+
+async def test_a_denied_run_is_recorded_and_does_nothing(
+    ledger: Ledger, reader: LedgerReader
+) -> None:
+    """The decision is kept with the run, which has no tasks."""
+    denied = a_decision(Verdict.DENY, Gate.ADMIT)
+    new = a_run(admitted=denied)
+
+    accepted = await ledger.start_run(new)
+
+    assert accepted.state == "denied"
+    run = reader.run(new.run)
+    assert (run.state, run.tasks, run.admitted) == (State.DENIED, 0, denied)
+    assert await promised(ledger) == []
+
+
+async def test_a_run_of_nothing_has_succeeded(ledger: Ledger, reader: LedgerReader) -> None:
+    """A fan-out over no partitions leaves nothing to wait for."""
+    new = a_run(a_graph(a_stage("fetch", partitions=())))
+
+    accepted = await ledger.start_run(new)
+
+    assert accepted.state == "succeeded"
+    assert reader.run(new.run).ended == NOW
+
+
+async def test_a_fan_out_over_several_discoverers_is_refused(
+    ledger: Ledger, reader: LedgerReader
+) -> None:
+    """Whose partitions would they be? Nothing is recorded."""
+    graph = a_graph(
+        a_stage("list", partitions=("a", "b")),
+        a_stage("fetch", needs=("list",), discovered_by="list"),
+    )
+
+    with pytest.raises(IllegalRecord, match="several tasks of 'list'"):
+        await ledger.start_run(a_run(graph))
+
+    assert reader.runs() == []
