@@ -10,6 +10,7 @@ import secrets
 import signal
 import socket
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
 
 from contracts.lane import Lane, LaneTable
@@ -138,7 +139,7 @@ def _chosen(lanes: LaneTable, names: str | None) -> list[Lane]:
     return [lanes.named(name.strip()) for name in names.split(",")] if names else list(lanes)
 
 
-def _run(main_task: "asyncio.Coroutine[object, object, None]") -> None:
+def _run(main_task: Coroutine[object, object, None]) -> None:
     try:
         import uvloop
     except ImportError:  # not made for this platform; asyncio's own loop serves as well
