@@ -50,7 +50,7 @@ def scan_file(path: Path, media_type: str, *, places: tuple[str, ...] = ()) -> S
     found: dict[Finding, None] = {}
     try:
         for piece in pieces_of(path, media_type):
-            for kind, at in secrets_in(piece.text, places):
+            for kind, at, _ in secrets_in(piece.text, places):
                 if len(found) < _MOST_FINDINGS:
                     found[Finding(kind=kind, where=piece.where(at))] = None
     except Unreadable as why:

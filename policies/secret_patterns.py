@@ -29,6 +29,9 @@ def _shape(kind: FindingKind, hints: str, pattern: str) -> _Shape:
     return _Shape(kind, tuple(hints.split()), re.compile(pattern, re.IGNORECASE))
 
 
+_REST = r"[^\s\"'<>,;:)\]]{0,1000}"
+"""What follows in a path."""
+
 # Repeats are bounded: a hostile text of one endless word must not cost its length squared.
 _SHAPES = (
     _shape(K.TOKEN, "eyj", r"\beyJ[\w-]{8,4000}\.[\w-]{8,8000}\.[\w-]{8,2000}"),
@@ -51,57 +54,62 @@ _SHAPES = (
         r"(?=[^\s\"',;&]{0,200}\d)[^\s\"',;&<${*\[(][^\s\"',;&]{7,4000}",
     ),
     _shape(
-        K.PRIVATE_KEY, "private key-----", r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY-----"
+        K.PRIVATE_KEY,
+        "private key-----",
+        r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY-----"
+        r"(?s:.{0,9000}?-----END [^-]{1,60}-----)?",
     ),
     _shape(
         K.SIGNED_URL,
         "sig= signature= tempauth= token= key= code= sas=",
         r"https?://[^\s\"'<>]{1,4000}[?&;]"
         r"(?:sig|(?:x-(?:amz|goog)-)?signature|tempauth|(?:access_|auth_)?token|api[_-]?key|"
-        r"subscription-key|code|sas)=[^\s&\"'<>]{8}",
+        r"subscription-key|code|sas)=[^\s&\"'<>]{8}[^\s\"'<>]{0,4000}",
     ),
     _shape(
-        K.SIGNED_URL, "sig=", r"\b(?:sv|se|sp|sr)=[^\s\"'<>]{1,2000}&(?:amp;)?sig=[^\s&\"'<>]{16}"
+        K.SIGNED_URL,
+        "sig=",
+        r"\b(?:sv|se|sp|sr)=[^\s\"'<>]{1,2000}&(?:amp;)?sig=[^\s&\"'<>]{16}[^\s\"'<>]{0,2000}",
     ),
     _shape(
         K.CONNECTION_STRING,
         "accountkey sharedaccesskey sharedaccesssignature",
-        r"\b(?:AccountKey|SharedAccessKey|SharedAccessSignature)\s?=\s?[^\s;\"']{16}",
+        r"\b(?:AccountKey|SharedAccessKey|SharedAccessSignature)\s?=\s?[^\s;\"']{16,2000}",
     ),
     _shape(
         K.CONNECTION_STRING,
         "password pwd",
         r"(?:^|[;{\s\"'])(?:password|pwd)\s?=\s?[^\s;\"'<${*\[(][^;\"'\r\n]{2,200};"
-        r"|;\s?(?:password|pwd)\s?=\s?[^\s;\"'<${*\[(][^\s;\"']{2}",
+        r"|;\s?(?:password|pwd)\s?=\s?[^\s;\"'<${*\[(][^\s;\"']{2,200}",
     ),
     _shape(
         K.CONNECTION_STRING,
         "://",
         r"\b[a-z][a-z0-9+.-]{0,40}://[^/\s:@\"'<>]{0,200}:[^/\s@\"'<>$]{3,400}@",
     ),
-    _shape(K.LOCAL_PATH, "file://", r"\bfile://[^\s\"'<>]{2}"),
+    _shape(K.LOCAL_PATH, "file://", r"\bfile://[^\s\"'<>]{2,1000}"),
     _shape(
         K.LOCAL_PATH,
         "/home/ /users/ /root/ /tmp/ /var/ /mnt/ /opt/ /srv/ /etc/ /usr/ /private/ /volumes/",
         # Not behind a name: the path of a web address is no place on a machine.
         r"(?<![\w.~:/%@&=?#-])(?-i:/(?:home|Users|root|tmp|var|mnt|opt|srv|etc|usr|private|Volumes)"
-        r"/)[\w.@+-]",
+        r"/)[\w.@+-]" + _REST,
     ),
-    _shape(K.LOCAL_PATH, ":\\", r"\b[a-z]:\\{1,2}[^\s\\/:*?\"<>|]{1,100}\\"),
-    _shape(K.LOCAL_PATH, "\\\\", r"(?<![\w:\\])\\\\[a-z0-9._-]{2,60}\\[a-z0-9._$-]{2}"),
+    _shape(K.LOCAL_PATH, ":\\", r"\b[a-z]:\\{1,2}[^\s\\/:*?\"<>|]{1,100}\\" + _REST),
+    _shape(K.LOCAL_PATH, "\\\\", r"(?<![\w:\\])\\\\[a-z0-9._-]{2,60}\\[a-z0-9._$-]{2}" + _REST),
 )
+_ANY_HINT = re.compile("|".join(re.escape(hint) for shape in _SHAPES for hint in shape.hints))
 
 
-def secrets_in(text: str, places: tuple[str, ...] = ()) -> Iterator[tuple[FindingKind, int]]:
-    """What kinds are found, and where they begin. `places`: paths of this machine, found as they
-    are written."""
+def secrets_in(text: str, places: tuple[str, ...] = ()) -> Iterator[tuple[FindingKind, int, int]]:
+    """What kinds are found, where they begin and end. `places`: paths of this machine, found as
+    they are written, with what follows them."""
     lowered = text.lower()
-    for shape in _SHAPES:
+    for shape in _SHAPES if _ANY_HINT.search(lowered) else ():
         if any(hint in lowered for hint in shape.hints):
             for match in shape.pattern.finditer(text):
-                yield shape.kind, match.start()
+                yield shape.kind, *match.span()
     for place in places:
-        at = text.find(place)
-        while at >= 0:
-            yield K.LOCAL_PATH, at
-            at = text.find(place, at + len(place))
+        if place in text:
+            for match in re.finditer(re.escape(place) + _REST, text):
+                yield K.LOCAL_PATH, *match.span()

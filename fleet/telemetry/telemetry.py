@@ -1,0 +1,173 @@
+"""Spans of one process, and where they go: the ledger's trace store, or OTLP where it is set.
+
+No globals: whoever traces is handed the tracer. Finished spans wait in memory and leave in batches
+from a thread of their own; they are redacted there, before they reach anything. A store that is
+away costs spans, never work.
+"""
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.trace import Link, Status, Tracer
+
+from fleet.errors import FleetError
+from fleet.ledger.rows import SpanRow
+from fleet.telemetry import names
+from fleet.telemetry.redact import redacted, redacted_values
+
+_OTLP = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_LONGEST_QUEUE = 20_000
+_BATCH = 512
+_EVERY = 1000  # ms
+
+_log = logging.getLogger(__name__)
+
+
+class SpanStore(Protocol):
+    """Where spans are kept: the ledger is one."""
+
+    async def add_spans(self, spans: Sequence[SpanRow]) -> None:
+        """Keep these spans. May be called on any event loop."""
+
+
+class Telemetry:
+    """A tracer, and the batches behind it. A context manager; leaving it sends what is left."""
+
+    def __init__(self, service: str, exporter: SpanExporter) -> None:
+        self._batches = BatchSpanProcessor(
+            exporter,
+            max_queue_size=_LONGEST_QUEUE,
+            schedule_delay_millis=_EVERY,
+            max_export_batch_size=_BATCH,
+        )
+        resource = Resource.create({names.SERVICE: f"leaf-fleet-{service}"})
+        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        self._provider.add_span_processor(self._batches)
+        self.tracer: Tracer = self._provider.get_tracer("leaf-fleet")
+
+    def flush(self) -> None:
+        """Send every finished span now. Blocks until it is sent or lost."""
+        # In a thread: a store that is a coroutine cannot run beneath the caller's event loop.
+        sending = threading.Thread(target=self._batches.force_flush, name="telemetry-flush")
+        sending.start()
+        sending.join()
+
+    def close(self) -> None:
+        """Send what is left and end the thread. Twice is harmless."""
+        self._provider.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def start_telemetry(service: str, store: SpanStore) -> Telemetry:
+    """Telemetry of a process. `service` is its part: `worker`, `dispatcher`.
+
+    With OTEL_EXPORTER_OTLP_ENDPOINT (or the one for traces) spans go there over HTTP, as the
+    OpenTelemetry environment variables say; without, to `store`.
+    """
+    if any(os.environ.get(name) for name in _OTLP):
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+        return Telemetry(service, _Redacting(OTLPSpanExporter()))
+    return Telemetry(service, _ToStore(store))
+
+
+class _ToStore(SpanExporter):
+    """Batches of spans as rows of the local trace store."""
+
+    def __init__(self, store: SpanStore) -> None:
+        self._store = store
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        rows = [span_row(span) for span in spans]
+        try:
+            # An event loop of this thread's own: the process's may be waiting for this to end.
+            asyncio.run(self._store.add_spans(rows))
+        except FleetError as fault:
+            _log.warning("%d spans were lost: %s", len(rows), fault)
+            return SpanExportResult.FAILURE
+        return SpanExportResult.SUCCESS
+
+
+class _Redacting(SpanExporter):
+    """Redacts, then hands on."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._exporter = exporter
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        return self._exporter.export([_redacted_span(span) for span in spans])
+
+    def shutdown(self) -> None:
+        self._exporter.shutdown()
+
+
+def span_row(span: ReadableSpan) -> SpanRow:
+    """A finished span as a row, redacted. An exception leaves its type and message, no stack."""
+    attributes = redacted_values(span.attributes or {})
+    for event in span.events:
+        if event.name == "exception":
+            attributes |= redacted_values(_without_stack(event))
+    attributes[names.SERVICE] = str(span.resource.attributes.get(names.SERVICE, ""))
+    run, task = attributes.get(names.RUN), attributes.get(names.TASK)
+    context = span.get_span_context()
+    return SpanRow(
+        trace_id=f"{context.trace_id:032x}" if context else "",
+        span_id=f"{context.span_id:016x}" if context else "",
+        parent_id=f"{span.parent.span_id:016x}" if span.parent else None,
+        name=redacted(span.name),
+        kind=span.kind.name.lower(),
+        start_ns=span.start_time or 0,
+        end_ns=span.end_time or 0,
+        status=span.status.status_code.name.lower(),
+        attributes=attributes,
+        run=str(run) if run else None,
+        task=str(task) if task else None,
+    )
+
+
+def _redacted_span(span: ReadableSpan) -> ReadableSpan:
+    events = [
+        Event(event.name, redacted_values(_without_stack(event)), event.timestamp)
+        for event in span.events
+    ]
+    return ReadableSpan(
+        name=redacted(span.name),
+        context=span.get_span_context(),
+        parent=span.parent,
+        resource=span.resource,
+        attributes=redacted_values(span.attributes or {}),
+        events=events,
+        links=[Link(to.context, redacted_values(to.attributes or {})) for to in span.links],
+        kind=span.kind,
+        # Its description repeats what an exception says.
+        status=Status(span.status.status_code, redacted(span.status.description or "") or None),
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
+
+
+def _without_stack(event: Event) -> dict[str, object]:
+    """The stack of an exception names files of this machine, line by line."""
+    return {name: v for name, v in (event.attributes or {}).items() if name != _STACK}
+
+
+_STACK = "exception.stacktrace"
