@@ -15,7 +15,7 @@ from opentelemetry import trace
 
 from fleet.telemetry.redact import redacted
 
-_OURS = ("console", "dispatcher", "fleet", "localbus", "policies", "workers")
+_OURS = ("__main__", "console", "dispatcher", "fleet", "localbus", "policies", "workers")
 
 
 def start_logging(
