@@ -23,9 +23,10 @@ from dispatcher.pipeline_folder import PipelineFolders
 from dispatcher.problems import RESPONSE as PROBLEM
 from dispatcher.problems import answer_problems, describe_problems
 from dispatcher.supervised import Supervised
-from dispatcher.traces import intake_span, note_run, traceparent_of
+from dispatcher.traces import intake_span, note_run
 from fleet.ledger.reader import LedgerReader
 from fleet.ledger.rows import RunDetail, RunRow
+from fleet.telemetry.context import traceparent_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

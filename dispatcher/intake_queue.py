@@ -7,6 +7,7 @@ cannot be accepted now comes back. Settled last: a crash brings the message agai
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ from contracts.envelope import MalformedEnvelope, WireMessage, attributes_of
 from contracts.request import REQUEST_TYPE, RunAccepted, RunRequest
 from dispatcher.faults import KeyConflict, PipelineRefused, PipelineUnknown, RequestRefused
 from dispatcher.intake import Intake
-from dispatcher.traces import intake_span, note_run, traceparent_of
+from dispatcher.traces import intake_span, note_run
 from fleet.bus.bus import INTAKE_QUEUE, Bus
 from fleet.bus.errors import SettleFailed
 from fleet.bus.receiver import Delivery, Room
@@ -29,9 +30,13 @@ from fleet.clock import Clock
 from fleet.errors import FleetError
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.rows import DeadLetter
+from fleet.telemetry import names
+from fleet.telemetry.context import traceparent_of
 
 PLACES = 16
 """Requests worked on at the same time."""
+LONGEST_PAUSE = 30.0
+"""Seconds; well under the time that the bus locks a delivery."""
 
 _PERMANENT = (PipelineUnknown, PipelineRefused, RequestRefused, KeyConflict)
 _log = logging.getLogger(__name__)
@@ -46,23 +51,25 @@ class IntakeQueue:
     ledger: Ledger
     clock: Clock
     tracer: Tracer
+    first_pause: float = 0.5
+    """Seconds before a request that could not be taken is handed back; doubled each time."""
     _room: Room = field(default_factory=lambda: Room(PLACES))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take requests until `stop`; those at hand are finished and settled first."""
         async with asyncio.TaskGroup() as group:
             async for delivery in self.bus.deliveries(INTAKE_QUEUE, self._room, stop):
-                group.create_task(self._take(delivery))
+                group.create_task(self._take(delivery, stop))
 
-    async def _take(self, delivery: Delivery) -> None:
+    async def _take(self, delivery: Delivery, stop: asyncio.Event) -> None:
         try:
-            await self._carry(delivery)
+            await self._carry(delivery, stop)
         except SettleFailed as cause:
             _log.info("%s; it comes again and finds its run", cause)
         finally:
             self._room.give_back()
 
-    async def _carry(self, delivery: Delivery) -> None:
+    async def _carry(self, delivery: Delivery, stop: asyncio.Event) -> None:
         """One delivery, from parsing to settlement."""
         try:
             message = await self.bus.whole(delivery.message)
@@ -72,16 +79,25 @@ class IntakeQueue:
         except _PERMANENT as cause:
             await self._refuse(delivery, "refused", str(cause))
         except (FleetError, SQLAlchemyError, OSError) as cause:
-            # The broker's own count of deliveries ends this, should it never get better.
             _log.warning("request %s not taken now: %s", delivery.message.message_id[:80], cause)
+            # Handed back at once, it would use up the broker's count of deliveries in a moment,
+            # and a short outage would dead-letter requests that are right.
+            pause = min(self.first_pause * 2 ** min(delivery.count - 1, 20), LONGEST_PAUSE)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), pause)
             await delivery.abandon()
         else:
             await delivery.complete()
 
     async def _accepted(self, request: RunRequest, message: WireMessage) -> RunAccepted:
         told = message.properties.get("traceparent") or message.properties.get("Diagnostic-Id")
-        name = f"process {INTAKE_QUEUE}"
-        with intake_span(self.tracer, name, SpanKind.CONSUMER, str(told) if told else None) as span:
+        with intake_span(
+            self.tracer,
+            names.span_name("process", INTAKE_QUEUE),
+            SpanKind.CONSUMER,
+            str(told) if told else None,
+            names.messaging("process", INTAKE_QUEUE) | {names.MESSAGE_ID: message.message_id},
+        ) as span:
             accepted = await self.intake.accept(request, traceparent_of(span))
             note_run(span, accepted)
             return accepted

@@ -5,12 +5,14 @@ crash or by a bus that was away. Publishing twice is harmless: message ids repea
 """
 
 from collections import deque
+from collections.abc import Sequence
 from datetime import timedelta
 
 from dispatcher.supervised import Supervised
 from fleet.bus.bus import Bus
 from fleet.clock import Clock
 from fleet.ledger.ledger import Ledger
+from fleet.ledger.rows import OutboxRow
 from fleet.relay import relay
 
 BATCH = 500
@@ -39,8 +41,12 @@ class OutboxRelay:
             # Forgotten before it is tried: what fails here is due with the others in a moment.
             run = self._hurried.popleft()
             rows = await self._ledger.due_outbox(BATCH, now + timedelta(microseconds=1), run=run)
-            await relay(rows, self._bus, self._ledger, self._clock)
+            await self.publish(rows)
             return True
         rows = await self._ledger.due_outbox(BATCH, self._clock.now() - PATIENCE)
-        await relay(rows, self._bus, self._ledger, self._clock)
+        await self.publish(rows)
         return len(rows) == BATCH
+
+    async def publish(self, rows: Sequence[OutboxRow]) -> None:
+        """Publish rows and note that they are. Raises BusUnavailable, LedgerBusy."""
+        await relay(rows, self._bus, self._ledger, self._clock)

@@ -3,34 +3,30 @@
 import contextlib
 from collections.abc import Iterator
 
-from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, Tracer
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from contracts.fact import JsonObject
 from contracts.request import RunAccepted
-
-_PROPAGATOR = TraceContextTextMapPropagator()
+from fleet.telemetry import names
+from fleet.telemetry.context import context_of
 
 
 @contextlib.contextmanager
 def intake_span(
-    tracer: Tracer, name: str, kind: SpanKind, traceparent: str | None
+    tracer: Tracer,
+    name: str,
+    kind: SpanKind,
+    traceparent: str | None,
+    attributes: JsonObject | None = None,
 ) -> Iterator[Span]:
     """A span that continues `traceparent` (W3C Trace Context); a malformed one begins anew."""
-    carrier = {"traceparent": traceparent} if traceparent else {}
-    with tracer.start_as_current_span(
-        name, context=_PROPAGATOR.extract(carrier), kind=kind
-    ) as span:
+    context = context_of(traceparent)
+    with tracer.start_as_current_span(name, context=context, kind=kind) as span:
+        for attribute, value in (attributes or {}).items():
+            span.set_attribute(attribute, str(value))
         yield span
-
-
-def traceparent_of(span: Span) -> str | None:
-    """The W3C traceparent that continues `span`; None where no trace is recorded."""
-    carrier: dict[str, str] = {}
-    _PROPAGATOR.inject(carrier, trace.set_span_in_context(span))
-    return carrier.get("traceparent")
 
 
 def note_run(span: Span, accepted: RunAccepted) -> None:
     """Say on the span which run it led to."""
-    span.set_attributes({"leaf.run": accepted.run, "leaf.run.created": accepted.created})
+    span.set_attributes({names.RUN: accepted.run, "leaf.run.created": accepted.created})
