@@ -27,7 +27,7 @@ import pyarrow as pa
 
 from contracts.outcome import FaultKind
 from contracts.stage_payloads import Scalar
-from workers.stages.faults import plain, refuse_cancelled
+from workers.stages.faults import cancelled, plain
 from workers.stages.handler import InputFile, Signals, StageFault, Workbench
 from workers.stages.parquet import ROW_GROUP, write_parquet
 
@@ -78,20 +78,27 @@ def enclosed(
         connection.execute("SET lock_configuration = true")
         with _interrupted_when_cancelled(connection, bench.signals):
             yield connection
-    except duckdb.InterruptException:
-        refuse_cancelled()
-    except duckdb.OutOfMemoryException as error:
-        raise StageFault(
-            FaultKind.PERMANENT, "sql.out_of_memory", plain(error), memory_mb=memory_mb
-        ) from None
-    except duckdb.IOException as error:
-        raise StageFault(FaultKind.PERMANENT, "input.unreadable", plain(error)) from None
     except duckdb.Error as error:
-        if "CSV Error" in str(error):
-            raise StageFault(FaultKind.BAD_INPUT, "input.unreadable", plain(error)) from None
-        raise StageFault(FaultKind.PERMANENT, "sql.failed", plain(error)) from None
+        raise fault_of(error) from None
     finally:
         connection.close()
+
+
+def fault_of(error: duckdb.Error, file: str = "") -> StageFault:
+    """DuckDB's error as ours; `file` is the pipeline's file that it came from."""
+    where = f"{file}: " if file else ""
+    words = f"{where}{plain(error)}"
+    match error:
+        case duckdb.InterruptException():
+            return cancelled()
+        case duckdb.OutOfMemoryException():
+            return StageFault(FaultKind.PERMANENT, "sql.out_of_memory", words)
+        case duckdb.IOException():
+            return StageFault(FaultKind.PERMANENT, "input.unreadable", words)
+        case _ if "CSV Error" in str(error):
+            return StageFault(FaultKind.BAD_INPUT, "input.unreadable", words)
+        case _:
+            return StageFault(FaultKind.PERMANENT, "sql.failed", words)
 
 
 @contextmanager
@@ -188,18 +195,16 @@ def _create_documents(connection: Connection, name: str, items: Sequence[InputFi
         )
 
 
-def create_folder_views(connection: Connection, folder: Path) -> list[str]:
-    """A view for every CSV and Parquet file of `folder`, by its stem. Returns their names."""
-    names: list[str] = []
+def create_folder_views(connection: Connection, folder: Path, sql: str) -> None:
+    """A view for every CSV and Parquet file of `folder` whose stem is a word of `sql`."""
+    words = set(re.findall(r"\w+", sql.lower()))
     for path in sorted(folder.iterdir()):
         suffix = path.suffix.lower()
-        if suffix in {".csv", ".parquet"} and path.is_file():
+        if suffix in {".csv", ".parquet"} and path.stem.lower() in words and path.is_file():
             connection.execute(
                 f"CREATE VIEW {identifier(path.stem)} AS SELECT * FROM "  # noqa: S608 - quoted
                 + _VIEWED[suffix].format(_quoted(str(path)))
             )
-            names.append(path.stem)
-    return names
 
 
 def bound(connection: Connection, sql: str, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
@@ -218,8 +223,17 @@ def write_table(
     """Write what a SELECT gives to `path`, in a total order; returns the number of rows.
 
     Rows are ordered by all columns from left to right, so the first columns should be the keys.
-    Sums of integers (HUGEINT) are written as BIGINT. Raises StageFault (sql.float_column).
+    Sums of integers (HUGEINT) are written as BIGINT. Raises StageFault (sql.float_column, sql.failed).
     """
+    try:
+        return _write_table(connection, sql, values, path, name)
+    except duckdb.Error as error:
+        raise fault_of(error, name) from None
+
+
+def _write_table(
+    connection: Connection, sql: str, values: Mapping[str, Scalar], path: Path, name: str
+) -> int:
     values = bound(connection, sql, values)
     query = bare(sql)
     columns = connection.execute(f"DESCRIBE ({query})", values).fetchall()

@@ -5,7 +5,6 @@ which code a fault gets.
 """
 
 import re
-from typing import Never
 
 from contracts.outcome import FaultKind
 from workers.stages.handler import Signals, StageFault
@@ -39,9 +38,9 @@ def plain(message: object, *hidden: str) -> str:
 def stop_if_cancelled(signals: Signals) -> None:
     """Raises StageFault (cancelled) when the executor asked to stop."""
     if signals.cancelled():
-        refuse_cancelled()
+        raise cancelled()
 
 
-def refuse_cancelled() -> Never:
-    """Raises StageFault (cancelled)."""
-    raise StageFault(FaultKind.CANCELLED, "cancelled", "stopped as asked; nothing was produced")
+def cancelled() -> StageFault:
+    """The fault of an attempt that was stopped."""
+    return StageFault(FaultKind.CANCELLED, "cancelled", "stopped as asked; nothing was produced")

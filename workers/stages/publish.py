@@ -89,8 +89,10 @@ class TableLayout(StrictFact):
     view: TableName
     title: str
     note: str = ""
-    where: dict[TableName, str | int | bool] = {}
+    where: dict[TableName, str | int] = {}
     """Only rows whose columns hold these values."""
+    other_than: dict[TableName, str | int] = {}
+    """Only rows whose columns hold anything but these values."""
     columns: tuple[ColumnLayout, ...] = Field(min_length=1)
     order: tuple[str, ...] = ()
     total: tuple[TableName, ...] = ()
@@ -186,7 +188,9 @@ def _figure(connection: duck.Connection, layout: FigureLayout) -> Figure:
         )
     value = cell(rows[0][0], f"{layout.view}.{what}")
     # A figure is bad news only when there is any: a shortfall of nothing is not red.
-    tone = None if layout.tone is None else (layout.tone if value else "good")
+    tone = layout.tone if value else "good"
+    if layout.tone is None or value is None:
+        tone = None
     return Figure(
         label=layout.label, value=value, format=layout.format, tone=tone, note=layout.note
     )
@@ -194,13 +198,13 @@ def _figure(connection: duck.Connection, layout: FigureLayout) -> Figure:
 
 def _table(connection: duck.Connection, layout: TableLayout, room: int) -> Table:
     columns = ", ".join(duck.identifier(column.name) for column in layout.columns)
-    where = " AND ".join(["true", *(f"{duck.identifier(key)} = ${key}" for key in layout.where)])
+    where, values = _conditions(layout)
     order = ", ".join([*(_order(key, layout.name) for key in layout.order), columns])
     _, raw = duck.rows_of(
         connection,
         f"SELECT {columns} FROM {duck.identifier(layout.view)} "  # noqa: S608 - quoted
         f"WHERE {where} ORDER BY {order} LIMIT {room + 1}",
-        dict(layout.where),
+        values,
     )
     if len(raw) > room:
         raise StageFault(
@@ -226,6 +230,16 @@ def _table(connection: duck.Connection, layout: TableLayout, room: int) -> Table
     )
 
 
+def _conditions(layout: TableLayout) -> tuple[str, dict[str, str | int]]:
+    """The WHERE of a table, and the values bound in it."""
+    conditions, values = ["true"], dict[str, str | int]()
+    for sign, wanted in (("=", layout.where), ("IS DISTINCT FROM", layout.other_than)):
+        for key, value in wanted.items():
+            values[f"value_{len(values)}"] = value
+            conditions.append(f"{duck.identifier(key)} {sign} $value_{len(values) - 1}")
+    return " AND ".join(conditions), values
+
+
 def _order(key: str, table: str) -> str:
     match = _ORDER.fullmatch(key)
     if match is None:
@@ -246,9 +260,9 @@ def _total(layout: TableLayout, rows: tuple[tuple[Cell, ...], ...]) -> tuple[Cel
                 FaultKind.PERMANENT, "packet.refused", f"{layout.name}: no column {name} to total"
             )
         place = names.index(name)
-        values = [row[place] for row in rows]
-        totals[place] = sum(value for value in values if isinstance(value, int))
-    return tuple(totals)
+        known = [value for row in rows if isinstance(value := row[place], int)]
+        totals[place] = sum(known) if known else None  # what is not known does not add up to zero
+    return None if all(total is None for total in totals) else tuple(totals)
 
 
 def cell(value: Any, where: str) -> Cell:

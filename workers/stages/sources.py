@@ -75,12 +75,12 @@ def _reading_folder(bench: Workbench, query: Query, folder: Path) -> Iterator[Re
         with duck.enclosed(
             bench, memory_mb=_FOLDER_MEMORY_MB, threads=1, folders=[folder.resolve()]
         ) as connection:
-            single_select(connection, query.sql, query.file)
-            duck.create_folder_views(connection, folder.resolve())
             # The same `:name` as for a database, numbered for DuckDB.
             compiled = sa.text(query.sql).compile(
                 dialect=DefaultDialect(paramstyle="numeric_dollar")
             )
+            single_select(connection, str(compiled), query.file)
+            duck.create_folder_views(connection, folder.resolve(), query.sql)
             values = [_value(query, name) for name in compiled.positiontup or ()]
             asked = f"({duck.bare(str(compiled))}\n)"
             names = [row[0] for row in connection.execute(f"DESCRIBE {asked}", values).fetchall()]
@@ -118,7 +118,8 @@ def _of_a_folder(query: Query, folder: Path, error: StageFault) -> StageFault:
     if fault.code == "sql.failed":
         code = "source.type" if "Conversion Error" in fault.message else "source.refused"
         kind = FaultKind.BAD_INPUT if code == "source.type" else FaultKind.PERMANENT
-        return StageFault(kind, code, f"{query.file}: {fault.message}")
+        words = fault.message.removeprefix(f"{query.file}: ")
+        return StageFault(kind, code, f"{query.file}: {words}")
     return error
 
 
@@ -149,7 +150,9 @@ def _reading_database(query: Query, address: str) -> Iterator[Reading]:
             raise _unreachable(query.source, "it was removed or replaced while it was read")
 
 
-def _batches(result: sa.CursorResult[Any], schema: pa.Schema, batch_rows: int) -> Iterator[pa.RecordBatch]:
+def _batches(
+    result: sa.CursorResult[Any], schema: pa.Schema, batch_rows: int
+) -> Iterator[pa.RecordBatch]:
     for rows in result.partitions(batch_rows):
         yield batch_of(schema, rows)
 

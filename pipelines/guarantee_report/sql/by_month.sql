@@ -3,8 +3,11 @@ SELECT
     strftime(filled_on, '%Y-%m') AS month,
     client,
     count(*) AS claims,
-    count(*) FILTER (drug_class = 'brand') AS brand_claims,
-    count(*) FILTER (drug_class = 'generic') AS generic_claims,
+    -- Where a claim does not say, the split is not known; it is not zero.
+    CASE WHEN count(drug_class) = count(*) THEN count(*) FILTER (drug_class = 'brand') END
+        AS brand_claims,
+    CASE WHEN count(drug_class) = count(*) THEN count(*) FILTER (drug_class = 'generic') END
+        AS generic_claims,
     sum(awp_cents) AS awp_cents,
     sum(ingredient_cents) AS ingredient_cents,
     sum(fee_cents) AS fee_cents,

@@ -117,9 +117,12 @@ SELECT
     CASE WHEN reason IS NULL THEN coalesce(awp_cents, 0) END AS awp_cents,
     actual_cents,
     guaranteed_cents,
-    CASE measure
-        WHEN 'rebate' THEN greatest(guaranteed_cents - actual_cents, 0)
-        ELSE greatest(actual_cents - guaranteed_cents, 0)
+    -- greatest() skips nulls: without this guard what is not computable would read zero.
+    CASE WHEN reason IS NULL THEN
+        CASE measure
+            WHEN 'rebate' THEN greatest(guaranteed_cents - actual_cents, 0)
+            ELSE greatest(actual_cents - guaranteed_cents, 0)
+        END
     END AS shortfall_cents,
     CASE
         WHEN reason IS NOT NULL THEN 'not computable'
