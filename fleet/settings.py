@@ -5,9 +5,10 @@ A component is handed only what it uses; nothing but a process's `__main__` call
 
 import os
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 import pipelines
 import policies
@@ -34,7 +35,7 @@ class Settings(BaseSettings):
     """Certificate of a local bus's admin API."""
     ledger_url: SecretStr | None = None
     """SQLAlchemy URL; absent means SQLite under `home`."""
-    pipelines: tuple[Path, ...] = (Path(pipelines.__file__).parent,)
+    pipelines: Annotated[tuple[Path, ...], NoDecode] = (Path(pipelines.__file__).parent,)
     """Folders of pipeline folders, searched in order; `:` between them in the variable."""
     rules: Path = Path(policies.__file__).parent / "rules"
     lanes_file: Path = LANES_FILE
