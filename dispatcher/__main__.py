@@ -82,9 +82,9 @@ async def dispatch(settings: Settings, stop: asyncio.Event, ready_file: Path | N
             for part in (server, queue, *loops):
                 group.create_task(part.run(stop))
             await server.listening.wait()
-            _log.info("listening on %s port %d", settings.http_host, server.port)
             if ready_file is not None:
                 write_ready(ready_file, http_port=server.port)
+            _log.info("listening on %s port %d", settings.http_host, server.port)
     _log.info("stopped")
 
 
