@@ -3,6 +3,7 @@
 The registry is a value built from an explicit list, never a side effect of importing.
 """
 
+import functools
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, ClassVar
 
@@ -72,12 +73,17 @@ class PayloadRegistry:
         return self.find(kind, max(versions, default=0))
 
 
+@functools.cache  # classes are few and never change; building a schema takes a millisecond
+def _schema(payload: type[Payload]) -> dict[str, Any]:
+    return payload.model_json_schema()
+
+
 def marked_values(payload: type[Payload], values: dict[str, Any], mark: str) -> list[str]:
     """The values of fields marked `mark` ("pipeline-file" or "source"), nested too, sorted.
 
     `values` is a dumped instance of `payload`. Collections are searched by the schema's shape.
     """
-    schema = payload.model_json_schema()
+    schema = _schema(payload)
     found: set[str] = set()
 
     def walk(shape: dict[str, Any], value: Any) -> None:
