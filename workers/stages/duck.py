@@ -223,7 +223,7 @@ def write_table(
     """Write what a SELECT gives to `path`, in a total order; returns the number of rows.
 
     Rows are ordered by all columns from left to right, so the first columns should be the keys.
-    Sums of integers (HUGEINT) are written as BIGINT. Raises StageFault (sql.float_column, sql.failed).
+    Sums of integers (HUGEINT) are written as BIGINT. Raises StageFault (sql.*).
     """
     try:
         return _write_table(connection, sql, values, path, name)
@@ -267,9 +267,8 @@ def arrow_reader(
     batch_rows: int,
 ) -> pa.RecordBatchReader:
     """The rows of a SELECT in batches, not materialised in DuckDB first."""
-    reader = connection.sql(query, params=values or None).to_arrow_reader(batch_rows)
-    if reader is None:
-        raise StageFault(FaultKind.PERMANENT, "sql.failed", "the query gives no rows")
+    relation = connection.sql(query, params=values or None)
+    reader: pa.RecordBatchReader = relation.to_arrow_reader(batch_rows)
     return reader
 
 

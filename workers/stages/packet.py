@@ -7,6 +7,7 @@ read without the fleet. `workers.stages.publish` makes it; nothing here reads or
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Literal
 
@@ -112,22 +113,21 @@ def shown(value: Cell, kind: Format) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    match kind:
-        case "money":
-            return _hundredths(int(value))
-        case "basis_points":
-            return f"{_hundredths(int(value))} %"
-        case "integer":
-            return f"{int(value):,}"
-        case "decimal":
-            return f"{Decimal(str(value)):,f}"
-        case _:
-            return str(value)
+    show = _SHOWN.get(kind)
+    return str(value) if show is None else show(value)
 
 
 def _hundredths(value: int) -> str:
     whole, rest = divmod(abs(value), 100)
     return f"{'-' if value < 0 else ''}{whole:,}.{rest:02}"
+
+
+_SHOWN: Mapping[Format, Callable[[str | int], str]] = {
+    "money": lambda value: _hundredths(int(value)),
+    "basis_points": lambda value: f"{_hundredths(int(value))} %",
+    "integer": lambda value: f"{int(value):,}",
+    "decimal": lambda value: f"{Decimal(str(value)):,f}",
+}
 
 
 def is_number(kind: Format) -> bool:

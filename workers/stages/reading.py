@@ -1,4 +1,4 @@
-"""Reading from the workbench: the payload as its own class, the pipeline's files, a source's address.
+"""Reading from the workbench: the payload as its class, the pipeline's files, sources' addresses.
 
 Each failure to read is a StageFault that names what was missing, never where it was looked for.
 """

@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from contracts.artifact import AI_TAINT, Tier
 from contracts.outcome import FaultKind, Output, Produced
@@ -47,7 +47,7 @@ def _fill_in(bench: Workbench) -> Produced:
         text = environment.from_string(template).render(
             tables=tables, parameters=dict(payload.parameters)
         )
-    except (TemplateError, SecurityError, TypeError, ValueError) as error:
+    except (TemplateError, TypeError, ValueError) as error:
         raise StageFault(
             FaultKind.PERMANENT, "summary.refused", f"{payload.template}: {plain(error)}"
         ) from None

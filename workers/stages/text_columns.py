@@ -40,23 +40,23 @@ def schema_of(columns: Sequence[str], types: Mapping[str, ColumnType]) -> pa.Sch
 def batch_of(schema: pa.Schema, rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
     """Rows of Python values as one batch. Raises StageFault (source.type)."""
     columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
-    arrays = [_array(field, values) for field, values in zip(schema, columns, strict=True)]
+    arrays = [_array(field.name, field.type, values) for field, values in zip(schema, columns, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _array(field: pa.Field, values: Sequence[Any]) -> pa.Array:
-    if pa.types.is_string(field.type):
+def _array(name: str, kind: pa.DataType, values: Sequence[Any]) -> Any:
+    if pa.types.is_string(kind):
         try:
-            return pa.array(values, field.type)  # all text already: the common and fast case
+            return pa.array(values, kind)  # all text already: the common and fast case
         except (pa.ArrowInvalid, pa.ArrowTypeError):
-            return pa.array([text_of(value) for value in values], field.type)
+            return pa.array([text_of(value) for value in values], kind)
     try:
-        return pa.array(values, field.type)
+        return pa.array(values, kind)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
         raise StageFault(
             FaultKind.BAD_INPUT,
             "source.type",
-            f"column {field.name} holds a value that is not {field.type}: {plain(error)}",
+            f"column {name} holds a value that is not {kind}: {plain(error)}",
         ) from None
 
 

@@ -81,7 +81,7 @@ def validate_rules(bench: Workbench) -> Produced | Failed:
         evidence = _broken_sets(connection, bench, payload, rules, broken)
         accepted = _split(connection, bench, rules, good=True)
         rejected = _split(connection, bench, rules, good=False)
-    report = _report(bench, payload, rules, broken, accepted, rejected)
+    report = _report(bench, rules, broken, accepted, rejected)
     hard = [rule for rule in rules.rules if rule.severity == "hard" and broken[rule.name]]
     if hard:
         fault = Fault(
@@ -107,13 +107,14 @@ def _check(connection: duck.Connection, payload: ValidateRules, rules: Rules) ->
         if rule.check is not None:
             where = f"{payload.rules} ({rule.name})"
             # A fragment that closes the parenthesis would not parse in its own SELECT.
-            require_deterministic(connection, f"SELECT (\n{rule.check}\n) FROM candidates", where)
+            alone = f"SELECT (\n{rule.check}\n) FROM candidates"  # noqa: S608 - the pipeline's own SQL
+            require_deterministic(connection, alone, where)
             verdicts.append(f"coalesce((\n{rule.check}\n), false) AS {_verdict(rule)}")
             if rule.severity != "warning":
                 names.append(f"CASE WHEN NOT {_verdict(rule)} THEN '{rule.name}' END")
     sql = f"SELECT *, {', '.join(verdicts) or 'true AS __ok'} FROM candidates"  # noqa: S608 - the pipeline's own SQL
     words = f"concat_ws(', ', {', '.join(names) or 'NULL'})"
-    sql = f"CREATE TABLE checked AS SELECT *, {words} AS broken FROM (\n{sql}\n)"
+    sql = f"CREATE TABLE checked AS SELECT *, {words} AS broken FROM (\n{sql}\n)"  # noqa: S608 - as above
     connection.execute(sql, duck.bound(connection, sql, payload.parameters))
 
 
@@ -170,18 +171,9 @@ def _table(path: Path, tier: Tier, rows: int) -> Output:
     return Output(name=path.name, path=path, media_type=parquet.MEDIA_TYPE, tier=tier, rows=rows)
 
 
-def _report(
-    bench: Workbench,
-    payload: ValidateRules,
-    rules: Rules,
-    broken: dict[str, int],
-    accepted: Output,
-    rejected: Output,
-) -> Output:
+def _report(bench: Workbench, rules: Rules, broken: dict[str, int], *split: Output) -> Output:
     report = {
-        "table": payload.table,
-        "accepted": accepted.rows,
-        "rejected": rejected.rows,
+        **{output.name.removesuffix(".parquet"): output.rows for output in split},
         "rules": [
             {
                 "name": rule.name,

@@ -21,7 +21,7 @@ from contracts.stage_payloads import PresentWorkbook
 from workers.stages.browser_json import shown_parameter, title_of
 from workers.stages.faults import stop_if_cancelled
 from workers.stages.handler import Workbench
-from workers.stages.packet import Cell, Column, Packet, Table, is_number, shown
+from workers.stages.packet import Cell, Column, Format, Packet, Table, is_number, shown
 from workers.stages.packets_in import packets_of
 from workers.stages.reading import payload_of
 
@@ -164,7 +164,7 @@ class _Sheets:
                 num_format=_NUMBERS.get(figure.format, "General"),
             )
             sheet.write_string(row, 1, figure.label, self._style())
-            _write(sheet, row, 2, figure.value, figure.format, style)
+            _write(sheet, row, 2, figure.value, figure.format, style=style)
             sheet.write_string(
                 row, 3, figure.note, self._style(font_color=_QUIET, text_wrap=True, indent=1)
             )
@@ -212,7 +212,7 @@ class _Sheets:
         if column.format == "status" and (tone := table.tones.get(str(value))):
             fill, ink = _TONES[tone]
             properties |= {"bg_color": fill, "font_color": ink, "bold": True}
-        _write(sheet, row, place, value, column.format, self._style(**properties))
+        _write(sheet, row, place, value, column.format, style=self._style(**properties))
 
     def _totals(self, sheet: Worksheet, row: int, table: Table) -> None:
         for place, value in enumerate(table.total or ()):
@@ -227,7 +227,7 @@ class _Sheets:
                 num_format=_NUMBERS.get(column.format, "General"),
             )
             label = "Total" if place == 0 and value is None else value
-            _write(sheet, row, place, label, column.format, style)
+            _write(sheet, row, place, label, column.format, style=style)
 
     def origins(self, packets: list[Packet]) -> None:
         sheet = self._sheet("Made from")
@@ -242,14 +242,16 @@ class _Sheets:
             for place, text in enumerate((origin.stage, origin.partition, origin.name)):
                 sheet.write_string(row, place, text, self._style())
             number = self._style(align="right", num_format="#,##0")
-            _write(sheet, row, 3, origin.rows, "integer", number)
+            _write(sheet, row, 3, origin.rows, "integer", style=number)
             sheet.write_string(
                 row, 4, origin.digest, self._style(font_name="Consolas", font_size=9)
             )
         sheet.freeze_panes(1, 0)
 
 
-def _write(sheet: Worksheet, row: int, place: int, value: Cell, kind: str, style: Style) -> None:
+def _write(
+    sheet: Worksheet, row: int, place: int, value: Cell, kind: Format, *, style: Style
+) -> None:
     """A number where Excel keeps it exactly to the cent; text otherwise."""
     if value is None:
         sheet.write_blank(row, place, None, style)
@@ -258,7 +260,7 @@ def _write(sheet: Worksheet, row: int, place: int, value: Cell, kind: str, style
         number = value / 100 if kind in {"money", "basis_points"} else value
         sheet.write_number(row, place, number, style)
     else:
-        sheet.write_string(row, place, shown(value, kind), style)  # type: ignore[arg-type]  # a packet's format
+        sheet.write_string(row, place, shown(value, kind), style)
 
 
 def _width(table: Table, place: int, column: Column) -> int:
