@@ -40,12 +40,12 @@ class PolicyGate:
 
         The decision may be shared with other callers: do not change its facts.
         """
-        return self._decided(facts.GATE, facts.model_dump_json(warnings="none"))
+        return self.decide_values(facts.GATE, facts.model_dump(warnings="none"))
 
     def decide_values(self, gate: Gate, values: Mapping[str, Any]) -> Decision:
         """The same for facts that nobody has checked yet: missing, unknown and misspelt ones are
         denied, with the reason, and not raised."""
-        return self._decided(gate, json.dumps(dict(values), default=str))
+        return self._decided(gate, json.dumps(dict(values), default=_nothing))
 
     def _decide(self, gate: Gate, text: str) -> Decision:
         # Read back from the text: what is decided on is what is recorded, and a model that was
@@ -194,6 +194,10 @@ class PolicyGate:
                     if len(unmet) == 1:
                         near.add((permit.id, f"It would allow this if: {unmet[0]}."))
         return tuple(Reason(rule=name, text=text) for name, text in sorted(near))
+
+
+def _nothing(_: object) -> None:
+    """What is no JSON value is no fact: null, which every gate refuses."""
 
 
 def _request(facts: AnyFacts, lane: str, context: JsonObject) -> dict[str, Any]:

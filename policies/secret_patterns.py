@@ -35,14 +35,14 @@ _REST = r"[^\s\"'<>,;:)\]]{0,1000}"
 # Repeats are bounded: a hostile text of one endless word must not cost its length squared.
 _SHAPES = (
     _shape(K.TOKEN, "eyj", r"\beyJ[\w-]{8,4000}\.[\w-]{8,8000}\.[\w-]{8,2000}"),
-    _shape(K.TOKEN, "bearer", r"\bbearer\s{1,4}[\w.~+/-]{20,4000}"),
+    _shape(K.TOKEN, "bearer", r"\bbearer\s{1,4}(?=[^\s\d]{0,200}\d)[\w.~+/-]{20,4000}"),
     _shape(K.TOKEN, "ghp_ gho_ ghu_ ghs_ ghr_", r"\bgh[pousr]_[a-z0-9]{36,255}"),
     _shape(K.TOKEN, "github_pat_", r"\bgithub_pat_\w{22,255}"),
     _shape(K.TOKEN, "glpat-", r"\bglpat-[\w-]{20,255}"),
     _shape(K.TOKEN, "xox", r"\bxox[abeoprs]-[a-z0-9-]{10,255}"),
     _shape(K.TOKEN, "akia asia", r"\b(?-i:A[KS]IA[0-9A-Z]{16})\b"),
     _shape(K.TOKEN, "aiza", r"\b(?-i:AIza[\w-]{35})"),
-    _shape(K.TOKEN, "sk-", r"\b(?-i:sk-(?:[a-z]{2,8}-)?[A-Za-z0-9_-]{20,255})"),
+    _shape(K.TOKEN, "sk-", r"\b(?-i:sk-(?=[A-Za-z_-]{0,100}\d)[A-Za-z0-9_-]{20,255})"),
     _shape(K.TOKEN, "q~", r"\b(?-i:[\w~.-]{3}[78]Q~[\w~.-]{31,34})"),  # an Entra client secret
     _shape(K.TOKEN, "00d", r"\b(?-i:00D[A-Za-z0-9]{12,15}![\w.]{40,255})"),  # a Salesforce session
     _shape(

@@ -59,6 +59,7 @@ HARMLESS = (
     "NDC 00093-4155-73; ICD-10 E11.9; HCPCS J1100; taxonomy 207Q00000X",
     "password: required, token: none, secret = <redacted>, Pwd=${PWD};",
     "The patient's token of thanks; a secret ballot; sk-learn; asia minor",
+    "sk-learn-based-reconciliation-of-claims; the bearer responsible-for-the-payment",
     "postgresql://db.example/claims and https://user@example.org/",
     "00D5g000004abcd is an organisation; risk-adjusted; task-17; sig = 0.05",
     "2026-01-31T23:59:59+00:00",

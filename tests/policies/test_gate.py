@@ -88,7 +88,7 @@ def test_a_model_changed_around_its_checks_is_denied() -> None:
     sound = ExecuteFacts.model_validate(case.facts)
 
     assert the_gate().decide(sound).allowed
-    for wrong in ({"mutates": None}, {"flags": ["sudo"]}, {"tenant": ""}):
+    for wrong in ({"mutates": None}, {"flags": ["sudo"]}, {"tenant": ""}, {"kind": object()}):
         assert the_gate().decide(sound.model_copy(update=wrong)).cause is Cause.ERROR
 
 

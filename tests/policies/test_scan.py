@@ -166,6 +166,25 @@ def test_ordinary_text_is_left_alone(tmp_path: Path, write: Write, media_type: s
     assert (report.scanned, report.findings) == (True, ())
 
 
+identifiers = st.one_of(
+    st.uuids().map(str),
+    st.binary(min_size=32, max_size=32).map(bytes.hex),
+    st.integers().map(str),
+    st.decimals(allow_nan=False, allow_infinity=False, places=2).map(str),
+    st.datetimes().map(lambda moment: moment.isoformat()),
+    st.from_regex(r"[0-9]{5}-[0-9]{4}-[0-9]{2}", fullmatch=True),
+    st.from_regex(r"[A-Z][0-9]{2}\.[0-9A-Z]{1,4}", fullmatch=True),
+    st.from_regex(r"[A-Z0-9]{3,18}", fullmatch=True),
+)
+
+
+@given(st.lists(identifiers, max_size=30), st.sampled_from([",", "\t", "|", '","', "\n", " "]))
+@settings(deadline=None)
+def test_identifiers_are_no_secrets(values: list[str], separator: str) -> None:
+    """No row of ids, digests, amounts, dates and codes is ever a finding."""
+    assert list(secrets_in(separator.join(values))) == []
+
+
 @pytest.mark.skipif(not DATA.is_dir(), reason="no claims data beside the project")
 def test_claims_data_has_no_findings() -> None:
     """No false alarm in any CSV of claims that lies beside the project."""
