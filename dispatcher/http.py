@@ -120,7 +120,7 @@ def api() -> FastAPI:
             "there. Every error is `application/problem+json` with the faults, each with its "
             "line in pipeline.yaml where there is one."
         ),
-        docs_url="/docs",
+        docs_url=None,  # its pages load scripts from elsewhere
         redoc_url=None,
     )
     app.add_middleware(BodyLimit)

@@ -12,6 +12,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from contracts.fact import JsonObject
 from contracts.payload import Payload, PipelineFile, marked_values
+from dispatcher.references import PARTITION, references
 
 _FILE: TypeAdapter[str] = TypeAdapter(PipelineFile)
 Place = tuple[str | int, ...]
@@ -51,8 +52,10 @@ class PayloadCheck:
     def _file_faults(self, named: list[str], values: JsonObject) -> Iterator[tuple[Place, str]]:
         for file in named:
             place = next(_places_of(values, file), ())
-            if "${" in file:
+            if PARTITION in (names := references(file)):
                 yield place, f"the file name {file!r} differs between tasks: name one file"
+            elif names:
+                continue  # of a parameter that may be anything: a run's value tells
             elif not is_plain(file):
                 yield place, f"{file!r} is not a plain path to a file inside the pipeline's folder"
             elif file not in self._files:

@@ -5,7 +5,7 @@ cycle, every name refers to something, every payload has the fields of its kind,
 there. Pure: the folder's file names are an argument. Format: docs/reference/pipeline-yaml.md.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -139,11 +139,12 @@ class _Reader:
             told = f"no stage kind {stage.kind!r}{version} is known; there are: {known}"
             yield self._fault(("stages", index, "version" if stage.version else "kind"), told)
             return
-        stand_ins = {name: _stand_in(spec) for name, spec in self._parameters.items()}
-        values = filled(stage.with_, stand_ins)
-        assert isinstance(values, dict)
-        for place, told in self._payloads.faults(payload, stage.with_, values):
-            yield self._fault(("stages", index, "with", *place), f"stage {stage.name!r}: {told}")
+        for stand_ins in _stand_ins(self._parameters):
+            values = filled(stage.with_, stand_ins)
+            assert isinstance(values, dict)
+            for place, told in self._payloads.faults(payload, stage.with_, values):
+                where = ("stages", index, "with", *place)
+                yield self._fault(where, f"stage {stage.name!r}: {told}")
 
     def _fault(self, place: tuple[str | int, ...], message: str) -> LineFault:
         return LineFault(line=self._root.at(*place).line, message=message)
@@ -203,8 +204,18 @@ def _shape_message(loc: tuple[str | int, ...], fault: object) -> str:
             return f"{name}: {fault['msg']}"
 
 
+def _stand_ins(parameters: Mapping[str, ParameterSpec]) -> Iterator[Mapping[str, Parameter]]:
+    """Values to check payloads with: once each choice, so that what only one choice leads to, a
+    file for one, is looked for too. A text that may be anything is left as it is written."""
+    usual = {name: _stand_in(spec) for name, spec in parameters.items()}
+    known = {name: value for name, value in usual.items() if value is not None}
+    yield known
+    for name, spec in parameters.items():
+        for choice in spec.choices or ():
+            yield known | {name: choice}
+
+
 def _stand_in(spec: ParameterSpec) -> Parameter:
-    """A value of the parameter's type, for checking what it is used for."""
     if spec.default is not None:
         return spec.default
     if spec.choices:
@@ -217,7 +228,7 @@ def _stand_in(spec: ParameterSpec) -> Parameter:
         case ParameterType.DATE:
             return date(2000, 1, 1).isoformat()
         case ParameterType.SOURCE | ParameterType.STRING:
-            return "source"
+            return None
 
 
 def _referring(

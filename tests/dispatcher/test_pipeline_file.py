@@ -1,5 +1,7 @@
 """pipeline.yaml: what is accepted, and that every fault is told with its line."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +21,17 @@ def test_a_right_pipeline_is_read_whole() -> None:
     assert located.pipeline.stages[4].each == ("north", "2024")
     assert located.pipeline.parameters["since"].default == "2024-01-01"
     assert located.line("stages", 1, "with", "query") == 19
+
+
+def test_the_documented_example_is_right() -> None:
+    """What docs/reference/pipeline-yaml.md shows can be copied."""
+    page = Path(__file__).parents[2] / "docs" / "reference" / "pipeline-yaml.md"
+    text = page.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    name = "monthly_claims"
+
+    located = read_pipeline(text, name=name, registry=REGISTRY, files=FILES)
+
+    assert [stage.name for stage in located.pipeline.stages] == ["months", "claims", "totals"]
 
 
 def _line(part: str) -> int:
@@ -55,6 +68,9 @@ def _line(part: str) -> int:
         ("query: sql/claims.sql", "query: ../claims.sql", "not a plain path"),
         ("query: sql/claims.sql", "query: /etc/passwd", "not a plain path"),
         ("query: sql/claims.sql", "query: sql/${partition}.sql", "differs between tasks"),
+        ("query: sql/claims.sql", "query: sql/${source}.sql", None),
+        ("query: sql/claims.sql", "query: sql/${title}.sql", None),
+        ("query: sql/claims.sql", "query: sql/${since}.sql", "no file 'sql/2024-01-01.sql'"),
         ("query: sql/claims.sql", "query: 7", "'query' should be"),
         ("query: sql/claims.sql", "quest: sql/claims.sql", "mirror.sql has no field 'quest'"),
         ("batch_rows: ${rows}", "batch_rows: many", "'batch_rows' should be"),
@@ -81,6 +97,20 @@ def test_each_fault_names_its_line(part: str, instead: str, told: str | None) ->
     line = _line(part) + instead.count("\n")
     found = [fault for fault in refused.value.faults if told in fault.message]
     assert [fault.line for fault in found] == [line], refused.value.faults
+
+
+def test_a_file_of_every_choice_must_be_there() -> None:
+    """An owner hears of a choice that leads nowhere before anybody takes it."""
+    text = YAML.replace("title: {type: string", "title: {choices: [claims, gone]").replace(
+        "query: sql/claims.sql", "query: sql/${title}.sql"
+    )
+
+    with pytest.raises(PipelineRefused) as refused:
+        a_pipeline(text)
+
+    assert [(fault.line, "'sql/gone.sql'" in fault.message) for fault in refused.value.faults] == [
+        (19, True)
+    ]
 
 
 def test_a_missing_field_is_told_where_the_payload_begins() -> None:
