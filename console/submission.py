@@ -14,7 +14,6 @@ from console.site import Site
 from console.sources import given_source
 from console.stack.running import Running
 from console.watch import watch_run
-from contracts.artifact import Audience, Scope
 from contracts.fact import Fact
 from contracts.outcome import Fault
 from contracts.pipeline import ParameterType
@@ -72,14 +71,16 @@ def ask(site: Site, asked: Asked) -> RunAccepted:
         types = intake.parameters(asked.pipeline)
         named = _sources_named(given, types, site)
         try:
-            request = RunRequest(
-                pipeline=asked.pipeline,
-                parameters=typed(named, types),
-                scope=Scope(tenant=asked.tenant, audience=Audience(asked.audience)),
-                requester=asked.requester,
-                key=asked.key,
-                priority=asked.priority,
-                flags=asked.flags,
+            request = RunRequest.model_validate(
+                {
+                    "pipeline": asked.pipeline,
+                    "parameters": typed(named, types),
+                    "scope": {"tenant": asked.tenant, "audience": asked.audience},
+                    "requester": asked.requester,
+                    "key": asked.key,
+                    "priority": asked.priority,
+                    "flags": asked.flags,
+                }
             )
         except ValidationError as cause:
             raise Refused(_plain(cause)) from None

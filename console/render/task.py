@@ -40,9 +40,11 @@ def drawing(
 
 def artifact_table(pointers: Iterable[ArtifactPointer]) -> Table:
     """Artifacts by what they are called, with where the bytes are."""
-    table = _table("name", "rows", "size", "tier", "taints", "artifact", right={"rows", "size"})
+    right = {"rows", "size"}
+    table = _table("made by", "name", "rows", "size", "tier", "taints", "artifact", right=right)
     for pointer in pointers:
         table.add_row(
+            _maker(pointer),
             pointer.name,
             "" if pointer.rows is None else f"{pointer.rows:,}",
             size(pointer.size),
@@ -51,6 +53,14 @@ def artifact_table(pointers: Iterable[ArtifactPointer]) -> Table:
             Text(pointer.uri, no_wrap=True, overflow="ellipsis"),
         )
     return table
+
+
+def _maker(pointer: ArtifactPointer) -> str:
+    """The stage and partition; what no stage made was given."""
+    made = pointer.provenance
+    if made is None:
+        return "given"
+    return f"{made.stage}/{made.partition}" if made.partition else made.stage
 
 
 def span_tree(spans: Sequence[SpanRow]) -> RenderableType:

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,26 @@ class Done:
 Fleet = Callable[..., Done]
 
 
+def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What `fleet` sees of this process's environment: no settings but these."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("FLEET_")}
+    return {**plain, "FLEET_HOME": str(home), **(more or {})}
+
+
+def called(home: Path, *arguments: str, **more: str) -> Done:
+    """`fleet` as a process of its own. `more`: settings by variable."""
+    done = subprocess.run(
+        [sys.executable, "-m", "console", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment(home, more),
+        cwd=PROJECT,
+        check=False,
+        timeout=110,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "home")
@@ -46,26 +66,5 @@ def fleet(home: Home, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
         told = capsys.readouterr()
         assert isinstance(ended.value.code, int)
         return Done(ended.value.code, told.out, told.err)
-
-    return call
-
-
-@pytest.fixture
-def fleet_process(home: Home) -> Fleet:
-    """`fleet` as a process of its own."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("FLEET_")}
-    environment["FLEET_HOME"] = str(home.folder)
-
-    def call(*arguments: str, **more: str) -> Done:
-        done = subprocess.run(
-            [sys.executable, "-m", "console", *arguments],
-            capture_output=True,
-            text=True,
-            env=environment | more,
-            cwd=PROJECT,
-            check=False,
-            timeout=100,
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
 
     return call

@@ -4,20 +4,21 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from console.cli import COMMANDS
-from tests.console.conftest import Fleet
+from tests.console.conftest import PROJECT, Fleet, called, environment
 from tests.console.ledgers import Home
 
 
-def test_help_answers_at_once(fleet_process: Fleet) -> None:
+def test_help_answers_at_once(tmp_path: Path) -> None:
     """`fleet --help` takes less than 0.4 s: nothing heavy is imported for it."""
     times = []
     for _ in range(3):
         began = time.monotonic()
-        done = fleet_process("--help")
+        done = called(tmp_path, "--help")
         times.append(time.monotonic() - began)
         assert done.code == 0
 
@@ -119,7 +120,7 @@ def test_a_dispatcher_that_is_not_there_is_exit_3(
     assert "does not answer" in done.err
 
 
-def test_a_reader_that_has_enough_is_no_fault(fleet_process: Fleet, home: Home) -> None:
+def test_a_reader_that_has_enough_is_no_fault(home: Home) -> None:
     """`fleet runs | head` ends without a complaint."""
     for number in range(3):
         home.run(number)
@@ -129,7 +130,8 @@ def test_a_reader_that_has_enough_is_no_fault(fleet_process: Fleet, home: Home) 
         ["/bin/sh", "-c", line],
         capture_output=True,
         text=True,
-        env={"FLEET_HOME": str(home.folder)},
+        env=environment(home.folder),
+        cwd=PROJECT,
         check=False,
     )
 
