@@ -7,11 +7,13 @@ from azure.core.exceptions import AzureError, ResourceExistsError
 from azure.servicebus.management import ServiceBusAdministrationClient
 
 from contracts.fact import Fact
-from contracts.lane import LaneTable
+from contracts.lane import Lane, LaneTable
 from fleet.bus.bus import INTAKE_QUEUE
 from fleet.bus.errors import BusUnavailable
 
-_LOCK = timedelta(seconds=60)
+_INTAKE_LOCK = timedelta(seconds=30)
+_SHORTEST_LOCK, _LONGEST_LOCK = 5.0, 300.0
+"""Seconds that Service Bus allows for a lock."""
 _DELIVERIES = 20
 """The broker's backstop: after so many deliveries it dead-letters by itself."""
 _DUPLICATE_WINDOW = timedelta(minutes=10)
@@ -44,11 +46,12 @@ class BusAdmin:
         Raises BusUnavailable.
         """
         created = []
-        for name in (INTAKE_QUEUE, *(lane.queue for lane in lanes)):
+        locks = {INTAKE_QUEUE: _INTAKE_LOCK} | {lane.queue: _lock(lane) for lane in lanes}
+        for name, lock in locks.items():
             try:
                 self._client.create_queue(
                     name,
-                    lock_duration=_LOCK,
+                    lock_duration=lock,
                     max_delivery_count=_DELIVERIES,
                     requires_duplicate_detection=True,
                     duplicate_detection_history_time_window=_DUPLICATE_WINDOW,
@@ -73,3 +76,9 @@ class BusAdmin:
             }
         except AzureError as cause:
             raise BusUnavailable(f"queue depths cannot be read: {cause}") from None
+
+
+def _lock(lane: Lane) -> timedelta:
+    """As long as the lane's lease: what died before its claim comes back as soon as what died
+    after it."""
+    return timedelta(seconds=min(max(lane.lease, _SHORTEST_LOCK), _LONGEST_LOCK))
