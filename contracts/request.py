@@ -1,9 +1,10 @@
 """A request for a run: what upstream systems send, over HTTP or the intake queue."""
 
-from datetime import datetime
+import json
+from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints, field_validator
 
 from contracts.artifact import Scope
 from contracts.fact import StrictFact
@@ -30,6 +31,24 @@ class RunRequest(StrictFact):
     """Operator flags: explicit permissions, e.g. `mutate`."""
     deadline: AwareDatetime | None = None
     """When the run is no longer of use."""
+
+    @field_validator("parameters", "flags")
+    @classmethod
+    def _can_be_written(cls, value: object) -> object:
+        """JSON can spell half a character (a lone surrogate), which no file or database takes."""
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("holds half a character: a lone surrogate") from None
+        return value
+
+    @field_validator("deadline")
+    @classmethod
+    def _is_a_time_in_utc(cls, value: datetime | None) -> datetime | None:
+        try:
+            return None if value is None else value.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("is out of range") from None
 
 
 class RunAccepted(StrictFact):

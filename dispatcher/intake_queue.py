@@ -22,6 +22,7 @@ from contracts.envelope import MalformedEnvelope, WireMessage, attributes_of
 from contracts.request import REQUEST_TYPE, RunAccepted, RunRequest
 from dispatcher.faults import KeyConflict, PipelineRefused, PipelineUnknown, RequestRefused
 from dispatcher.intake import Intake
+from dispatcher.problems import field_name
 from dispatcher.traces import intake_span, note_run
 from fleet.bus.bus import INTAKE_QUEUE, Bus
 from fleet.bus.errors import SettleFailed
@@ -107,7 +108,7 @@ class IntakeQueue:
         await self.ledger.dead_letter(
             DeadLetter(
                 queue=INTAKE_QUEUE,
-                message_id=delivery.message.message_id,
+                message_id=delivery.message.message_id[:128],
                 sequence_number=delivery.sequence_number,
                 disposition="dead",
                 reason=reason,
@@ -144,8 +145,9 @@ def read_request(message: WireMessage) -> RunRequest:
 def plain_faults(cause: ValidationError) -> str:
     """Where and why, without the values: a hostile value does not reach a log."""
     faults = cause.errors(include_url=False, include_input=False, include_context=False)
-    places = [(".".join(str(step) for step in fault["loc"]), fault["msg"]) for fault in faults]
-    return "; ".join(f"{place[:80] or 'the request'}: {said}" for place, said in places[:5])
+    return "; ".join(
+        f"{field_name(fault['loc']) or 'the request'}: {fault['msg']}" for fault in faults[:5]
+    )
 
 
 def _keyed(body: dict[str, Any], attributes: Mapping[str, Any]) -> dict[str, Any]:

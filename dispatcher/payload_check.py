@@ -10,11 +10,13 @@ from typing import Any
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
+from contracts.artifact import ArtifactName
 from contracts.fact import JsonObject
 from contracts.payload import Payload, PipelineFile, marked_values
 from dispatcher.references import PARTITION, references
 
 _FILE: TypeAdapter[str] = TypeAdapter(PipelineFile)
+_ARTIFACT: TypeAdapter[str] = TypeAdapter(ArtifactName)
 Place = tuple[str | int, ...]
 
 
@@ -94,6 +96,7 @@ def is_plain(file: str) -> bool:
     """Whether this is how a payload may name a file of its pipeline's folder."""
     try:
         _FILE.validate_python(file)
+        _ARTIFACT.validate_python(file)  # as which it travels
     except ValidationError:
         return False
     return True

@@ -52,7 +52,7 @@ def parameter_values(
     faults: list[LineFault] = []
     for name in sorted(given.keys() - declared.keys()):
         there = ", ".join(declared) or "none"
-        told = f"there is no parameter {name!r}; there are: {there}"
+        told = f"there is no parameter {name[:60]!r}; there are: {there}"
         faults.append(LineFault(line=located.line("parameters"), message=told))
     values: dict[str, Parameter] = {}
     for name, spec in declared.items():

@@ -4,6 +4,7 @@
 are not repeated.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -18,6 +19,8 @@ from fleet.artifacts.errors import ArtifactFault
 from fleet.ledger.errors import LedgerError, UnknownRow
 
 MEDIA_TYPE = "application/problem+json"
+_MOST_FAULTS = 50
+"""Told of one request: whoever sends more wrong fields than that is not helped by the rest."""
 
 
 class ProblemFault(BaseModel):
@@ -80,6 +83,12 @@ def answer_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
 
 
+def field_name(loc: Sequence[str | int]) -> str:
+    """The field of a validation error: a peer's own words, cut short and fit to be written."""
+    name = ".".join(str(step) for step in loc)
+    return name[:80].encode("utf-8", "replace").decode()
+
+
 async def _unknown(_: Request, cause: Exception) -> JSONResponse:
     return problem(404, "pipeline-unknown", "No such pipeline", str(cause))
 
@@ -102,12 +111,13 @@ async def _conflict(_: Request, cause: Exception) -> JSONResponse:
 
 async def _invalid(_: Request, cause: Exception) -> JSONResponse:
     assert isinstance(cause, RequestValidationError)
-    faults = [
-        ProblemFault(message=fault["msg"], field=".".join(str(step) for step in fault["loc"]))
-        for fault in cause.errors()
-    ]
-    if any(fault["type"] == "json_invalid" for fault in cause.errors()):
+    errors = cause.errors()
+    if any(fault["type"] == "json_invalid" for fault in errors):
         return problem(400, "not-json", "The body is not JSON", "the body is not JSON")
+    faults = [
+        ProblemFault(message=fault["msg"], field=field_name(fault["loc"]))
+        for fault in errors[:_MOST_FAULTS]
+    ]
     detail = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
     return problem(422, "request-invalid", "Not a request", detail, faults=faults)
 

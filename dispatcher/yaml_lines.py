@@ -26,6 +26,7 @@ _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": Tru
 # two characters of the private use area stand for `${` and `}`.
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _REFERENCE = re.compile(r"\$\{([A-Za-z0-9_.-]*)\}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _DISGUISED = re.compile(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}")
 
 
@@ -109,6 +110,8 @@ class _Reader:
         if getattr(event, "tag", None):
             raise _refused(line, "tags (`!...`) are not read here")
         if isinstance(event, yaml.ScalarEvent):
+            if _SURROGATE.search(event.value):
+                raise _refused(line, "half a character: a lone surrogate")
             return Node(value=_scalar(event), line=line)
         if isinstance(event, yaml.SequenceStartEvent):
             return Node(value=self._sequence(depth), line=line)

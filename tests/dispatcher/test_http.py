@@ -1,6 +1,7 @@
 """The way in over HTTP, by the real application on a real ledger."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,33 @@ async def test_what_is_no_request_is_refused(
     answer = await client.post("/v1/runs", content=content, headers=headers)
 
     _problem(answer, status, slug)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        {"parameters": {"client": "\ud800"}},
+        {"parameters": {"\ud800": "x"}},
+        {"parameters": {"\ud800": {}}},
+        {"parameters": {"x" * 10_000: 1}},
+        {"\ud800": 1},
+        {"flags": ["\ud800"]},
+        {"deadline": "0001-01-01T00:00:00+14:00"},
+        {"requester": "<script>"},
+        {f"field{number}": 1 for number in range(5_000)},
+    ],
+)
+async def test_hostile_values_are_refused_briefly(
+    client: httpx.AsyncClient, hostile: dict[str, object]
+) -> None:
+    """Half characters, endless names, impossible times: refused, and the answer stays short."""
+    content = json.dumps(_body() | hostile).encode()
+    headers = {"content-type": "application/json"}
+
+    answer = await client.post("/v1/runs", content=content, headers=headers)
+
+    assert answer.status_code == 422
+    assert len(answer.content) < 20_000
 
 
 async def test_a_misspelt_field_is_named(client: httpx.AsyncClient) -> None:

@@ -86,7 +86,8 @@ def test_links_out_of_the_folder_are_no_files_of_it(tmp_path: Path) -> None:
 def test_hidden_and_unusable_names_are_left_out(tmp_path: Path) -> None:
     """Editors' and interpreters' leavings are not part of a pipeline."""
     folder = a_folder(tmp_path)
-    for name in (".swp", "notes draft.txt", "Makefile"):
+    (folder / "a" / "b" / "c" / "d").mkdir(parents=True)
+    for name in (".swp", "notes draft.txt", "Makefile", "_x.sql", "-x.sql", "a/b/c/d/x.sql"):
         (folder / name).write_text("x")
     (folder / "__pycache__").mkdir()
     (folder / "__pycache__" / "x.pyc").write_bytes(b"")

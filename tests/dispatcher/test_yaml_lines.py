@@ -69,6 +69,7 @@ def test_every_value_knows_its_line(place: tuple[str | int, ...], line: int) -> 
         ("? [a, b]\n: 1", 1, "a key must be text"),
         ("a: \x00", 1, "a character"),
         ("a: \ue000", 1, "private use"),
+        ('a: 1\nb: "\\uD800"', 2, "half a character"),
         ("- " * 100 + "x", 1, "nested deeper"),
         ("[" * 50_000, 1, "nested deeper"),
         ("{a: " * 5_000, 1, "nested deeper"),
