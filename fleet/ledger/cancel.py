@@ -76,7 +76,7 @@ def _cancel(connection: Connection, asked: Cancel) -> State | LedgerError:
                 run=asked.run,
                 task=None,
                 actor=asked.actor,
-                old=State.RUNNING.value,
+                old=None if state is State.RUNNING else State.RUNNING.value,
                 new=state.value,
                 detail=f"cancellation asked for: {asked.reason}",
             )

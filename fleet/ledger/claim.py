@@ -4,9 +4,10 @@ The guard stands in the update itself, so that of any number of claims one wins 
 a select before it would let two through. The row then tells by its token whose claim won.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update
 
@@ -162,22 +163,27 @@ def _write_down(connection: Connection, won: Sequence[tuple[Claim, AnyRow]]) -> 
         ],
     )
     take_back(connection, [(row.task, row.attempt) for _, row in won])
-    append_events(
-        connection,
-        [
-            an_event(
-                at=asked.now,
-                run=row.run,
-                task=row.task,
-                actor=asked.worker,
-                old=row.was,
-                new=State.RUNNING.value,
-                detail=f"attempt {row.attempt}"
-                + (", taken over: the lease had expired" if row.was == State.RUNNING else ""),
-            )
-            for asked, row in won
-        ],
-    )
+    append_events(connection, [event for asked, row in won for event in _events(asked, row)])
+
+
+def _events(asked: Claim, row: AnyRow) -> Iterable[dict[str, Any]]:
+    """The move to `running`; for a takeover, first the move out of it."""
+    moves = [(row.was, State.RUNNING.value, f"attempt {row.attempt}")]
+    if row.was == State.RUNNING:
+        moves = [
+            (State.RUNNING.value, State.QUEUED.value, "lease expired"),
+            (State.QUEUED.value, State.RUNNING.value, f"attempt {row.attempt}, taken over"),
+        ]
+    for old, new, detail in moves:
+        yield an_event(
+            at=asked.now,
+            run=row.run,
+            task=row.task,
+            actor=asked.worker,
+            old=old,
+            new=new,
+            detail=detail,
+        )
 
 
 def _answer(asked: Claim, token: str, row: AnyRow | None) -> Claimed | NotClaimed:

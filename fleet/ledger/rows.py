@@ -252,7 +252,8 @@ class AttemptRow(Fact):
 
 
 class EventRow(Fact):
-    """One move of a run or task. Never changed once written."""
+    """One move of a run or task; without `old`, something noted that moved nothing (or the run's
+    start). Never changed once written."""
 
     at: AwareDatetime
     run: str

@@ -34,7 +34,7 @@ from fleet.ledger.moves import (
     close_attempts,
     new_token,
 )
-from fleet.ledger.promise import PROMISED, Promise, a_promise, promise, take_back
+from fleet.ledger.promise import PROMISED, a_promise, promise, take_back
 from fleet.ledger.rows import Swept
 from fleet.ledger.runs import facts_of
 from fleet.ledger.types import AnyRow
@@ -145,7 +145,9 @@ _move = (
     )
 )
 
-_moved = select(*PROMISED, _t.token).where(_t.task.in_(bindparam("tasks", expanding=True)))
+_moved = select(*PROMISED, _t.state, _t.token).where(
+    _t.task.in_(bindparam("tasks", expanding=True))
+)
 
 
 def _expired_leases(connection: Connection, now: datetime, rules: SweepRules) -> tuple[int, int]:
@@ -362,7 +364,7 @@ def _lost_messages(connection: Connection, now: datetime, rules: SweepRules) -> 
         for row in connection.execute(_moved, {"tasks": some})
         if row.token == token
     ]
-    _promise_again(connection, [a_promise(row) for row in rows], now)
+    _promise_again(connection, rows, now)
     return len(rows)
 
 
@@ -374,21 +376,22 @@ def _idle_lanes(connection: Connection) -> set[str]:
     return served - {row.lane for row in connection.execute(_busy)}
 
 
-def _promise_again(connection: Connection, promises: Sequence[Promise], now: datetime) -> None:
-    take_back(connection, [(promised.task, promised.attempt - 1) for promised in promises])
+def _promise_again(connection: Connection, rows: Sequence[AnyRow], now: datetime) -> None:
+    take_back(connection, [(row.task, row.attempt - 1) for row in rows])
     append_events(
         connection,
         [
             an_event(
                 at=now,
-                run=promised.run,
-                task=promised.task,
+                run=row.run,
+                task=row.task,
                 actor=ACTOR,
                 old=None,
-                new=State.QUEUED.value,
-                detail=f"the message was lost; attempt {promised.attempt}",
+                new=row.state,
+                detail=f"the message was lost; attempt {row.attempt}",
             )
-            for promised in promises
+            for row in rows
         ],
     )
-    promise(connection, promises, facts_of(connection, {p.run for p in promises}), now)
+    facts = facts_of(connection, [row.run for row in rows])
+    promise(connection, [a_promise(row) for row in rows], facts, now)

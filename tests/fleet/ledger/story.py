@@ -1,5 +1,6 @@
 """Small runs, and a worker that carries them out against a real ledger in a file."""
 
+import asyncio
 import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -141,11 +142,10 @@ def one_output(envelope: Envelope) -> dict[str, Any]:
 async def finished(
     ledger: Ledger, run: str, outcome: Callable[[Envelope], dict[str, Any]] = one_output
 ) -> list[Envelope]:
-    """Carry out what a run promises until it promises nothing more; the envelopes in that order."""
+    """Carry out what a run promises, all at once, until it promises nothing more; the envelopes."""
     seen: list[Envelope] = []
     while envelopes := await promised(ledger, run):
-        for envelope in envelopes:
-            await carried_out(ledger, envelope, **outcome(envelope))
+        await asyncio.gather(*[carried_out(ledger, one, **outcome(one)) for one in envelopes])
         seen += envelopes
     return seen
 

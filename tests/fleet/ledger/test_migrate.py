@@ -1,0 +1,74 @@
+"""Migrations."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect
+
+from fleet.ledger.database import open_engine
+from fleet.ledger.ledger import Ledger
+from fleet.ledger.reader import LedgerReader
+from fleet.ledger.tables import metadata
+from tests.fleet.ledger.story import a_run
+
+OPEN_ONE = """
+import asyncio, sys
+from fleet.ledger.ledger import Ledger
+
+async def main():
+    ledger = await Ledger.open(sys.argv[1])
+    await ledger.aclose()
+
+asyncio.run(main())
+"""
+
+
+async def test_the_revisions_make_the_tables_that_the_code_uses(url: str) -> None:
+    """From an empty file, nothing is missing and nothing is left over."""
+    async with await Ledger.open(url) as ledger:
+        with ledger.engine.connect() as connection:
+            context = MigrationContext.configure(connection)
+
+            assert compare_metadata(context, metadata) == []
+
+
+async def test_opening_again_changes_nothing(url: str) -> None:
+    """What was recorded is still there."""
+    async with await Ledger.open(url) as ledger:
+        accepted = await ledger.start_run(a_run(key="k"))
+
+    async with await Ledger.open(url) as ledger:
+        again = await ledger.start_run(a_run(key="k"))
+
+    assert again.run == accepted.run
+
+
+async def test_a_reader_sees_what_was_committed(url: str) -> None:
+    """While the writer is open."""
+    async with await Ledger.open(url) as ledger:
+        accepted = await ledger.start_run(a_run())
+        with LedgerReader(url) as reader:
+            assert [row.run for row in reader.runs()] == [accepted.run]
+
+
+def test_processes_that_start_together_migrate_once(url: str, tmp_path: Path) -> None:
+    """Four processes open an empty ledger at the same time; all succeed."""
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPEN_ONE, url],
+            cwd=Path(__file__).parents[3],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+
+    ended = [(process.communicate(timeout=60)[1], process.returncode) for process in started]
+
+    assert ended == [("", 0)] * 4
+    engine = open_engine(url)
+    assert "task" in inspect(engine).get_table_names()
+    engine.dispose()
