@@ -19,6 +19,7 @@ from contracts.decision import Decision, Gate
 from contracts.envelope import Envelope
 from contracts.fact import JsonObject
 from contracts.outcome import Output
+from fleet.telemetry.redact import this_machine
 from policies.scan import ScanReport, scan_file
 from workers.site import Site
 
@@ -63,7 +64,7 @@ def _audience(output: Output, envelope: Envelope) -> Audience:
 def _facts(output: Output, envelope: Envelope) -> JsonObject:
     report = ScanReport(scanned=False, findings=())
     if output.tier in _LEAVING:
-        report = scan_file(output.path, output.media_type)
+        report = scan_file(output.path, output.media_type, places=this_machine())
     return {
         "lane": envelope.lane,
         "kind": envelope.kind,
