@@ -152,8 +152,11 @@ class Peer(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._read_at = self.bus.loop.time()
+        idle_before = self.connection.peer_idle_timeout_ms
         for event in self.connection.receive(data):
             self._take(event)
+        if self.connection.peer_idle_timeout_ms != idle_before:
+            self._beat()
         self.bus.will_write(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -218,6 +221,8 @@ class Peer(asyncio.Protocol):
 
     def _beat(self) -> None:
         """Keep the peer from timing out, and time it out. Peers live in the loop's time."""
+        if self._heartbeat is not None:
+            self._heartbeat.cancel()
         now = self.bus.loop.time()
         theirs = self.connection.peer_idle_timeout_ms / 1000
         ours = self.connection.limits.idle_timeout_ms / 1000

@@ -26,7 +26,7 @@ from azure.servicebus.exceptions import (
 )
 
 from localbus.testing import RunningBus
-from tests.localbus.conftest import QUEUE
+from tests.localbus.conftest import QUEUE, loses_connections
 
 WAIT = 5.0
 NOTHING = {"active": 0, "deferred": 0, "scheduled": 0, "dead_letter": 0}
@@ -508,9 +508,7 @@ def test_two_receivers_share_the_work(client: ServiceBusClient) -> None:
     assert sorted(str(message) for message in got) == ["0", "1", "2", "3"]
 
 
-# azure-servicebus leaves the socket of a connection that was cut to the garbage collector
-@pytest.mark.filterwarnings("ignore:.*unclosed.*:ResourceWarning")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@loses_connections
 def test_a_message_is_settled_after_its_connection_was_lost(
     bus: RunningBus, client: ServiceBusClient
 ) -> None:
