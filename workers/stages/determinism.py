@@ -77,13 +77,16 @@ def single_select(connection: duckdb.DuckDBPyConnection, sql: str, name: str) ->
     return tree
 
 
-def require_deterministic(connection: duckdb.DuckDBPyConnection, sql: str, name: str) -> None:
-    """Raises StageFault (sql.not_deterministic, and those of `single_select`)."""
+def require_deterministic(
+    connection: duckdb.DuckDBPyConnection, sql: str, name: str
+) -> dict[str, Any]:
+    """The query's tree. Raises StageFault (sql.not_deterministic; and as `single_select`)."""
     tree = single_select(connection, sql, name)
     if reasons := sorted(set(_reasons(tree))):
         raise StageFault(
             FaultKind.PERMANENT, "sql.not_deterministic", f"{name}: {'; '.join(reasons)}"
         )
+    return tree
 
 
 def _reasons(tree: dict[str, Any]) -> Iterator[str]:

@@ -30,7 +30,7 @@ from workers.stages.reading import address_of, folder_of
 from workers.stages.text_columns import batch_of, schema_of
 
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
-_SQLITE_AWAY = ("unable to open", "locked", "malformed", "disk i/o", "not a database", "readonly")
+_SQLITE_AWAY = ("unable to open", "locked", "malformed", "disk i/o", "not a database")
 _FOLDER_MEMORY_MB = 512
 
 

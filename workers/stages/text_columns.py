@@ -40,7 +40,8 @@ def schema_of(columns: Sequence[str], types: Mapping[str, ColumnType]) -> pa.Sch
 def batch_of(schema: pa.Schema, rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
     """Rows of Python values as one batch. Raises StageFault (source.type)."""
     columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
-    arrays = [_array(field.name, field.type, values) for field, values in zip(schema, columns, strict=True)]
+    fields = zip(schema, columns, strict=True)
+    arrays = [_array(field.name, field.type, values) for field, values in fields]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 

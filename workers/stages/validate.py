@@ -31,7 +31,7 @@ from contracts.outcome import Failed, Fault, FaultKind, Output, Produced
 from contracts.stage_payloads import ValidateRules
 from workers.stages import duck, parquet
 from workers.stages.determinism import require_deterministic
-from workers.stages.handler import Workbench
+from workers.stages.handler import StageFault, Workbench
 from workers.stages.reading import payload_of, pipeline_model
 from workers.stages.sql_tables import refuse_agents_words
 
@@ -106,9 +106,13 @@ def _check(connection: duck.Connection, payload: ValidateRules, rules: Rules) ->
     for rule in rules.rules:
         if rule.check is not None:
             where = f"{payload.rules} ({rule.name})"
-            # A fragment that closes the parenthesis would not parse in its own SELECT.
             alone = f"SELECT (\n{rule.check}\n) FROM candidates"  # noqa: S608 - the pipeline's own SQL
-            require_deterministic(connection, alone, where)
+            tree = require_deterministic(connection, alone, where)
+            # A fragment that closes the parenthesis could add columns or tables of its own.
+            if len(tree["statements"][0]["node"].get("select_list", ())) != 1:
+                raise StageFault(
+                    FaultKind.PERMANENT, "rules.refused", f"{where}: check is not one expression"
+                )
             verdicts.append(f"coalesce((\n{rule.check}\n), false) AS {_verdict(rule)}")
             if rule.severity != "warning":
                 names.append(f"CASE WHEN NOT {_verdict(rule)} THEN '{rule.name}' END")
