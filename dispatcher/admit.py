@@ -6,24 +6,22 @@ malformed, a flag that nobody knows for one, is denied with its reason, never le
 
 from contracts.decision import Decision, Gate
 from contracts.fact import JsonObject
-from contracts.lane import LaneTable
+from contracts.payload import PayloadRegistry
 from contracts.plan import RunGraph
 from contracts.request import RunRequest
 from policies.gate import PolicyGate
 
 
-def admit(request: RunRequest, graph: RunGraph, lanes: LaneTable, gate: PolicyGate) -> Decision:
+def admit(
+    request: RunRequest, graph: RunGraph, registry: PayloadRegistry, gate: PolicyGate
+) -> Decision:
     """The decision on a planned request. Never raises: what cannot be decided is denied."""
-    return gate.decide_values(Gate.ADMIT, admit_facts(request, graph, lanes))
+    return gate.decide_values(Gate.ADMIT, admit_facts(request, graph, registry))
 
 
-def admit_facts(request: RunRequest, graph: RunGraph, lanes: LaneTable) -> JsonObject:
-    """What the rules read of a planned request: the fields of policies.facts.AdmitFacts.
-
-    A kind counts as mutating when its lane may write to a source system.
-    """
-    kinds = sorted({stage.kind for stage in graph.stages})
-    serving = {kind: lanes.serving(kind) for kind in kinds}
+def admit_facts(request: RunRequest, graph: RunGraph, registry: PayloadRegistry) -> JsonObject:
+    """What the rules read of a planned request: the fields of policies.facts.AdmitFacts."""
+    mutating = {s.kind for s in graph.stages if registry.find(s.kind, s.version).MUTATES}
     return {
         "pipeline": request.pipeline,
         "tenant": request.scope.tenant,
@@ -31,6 +29,6 @@ def admit_facts(request: RunRequest, graph: RunGraph, lanes: LaneTable) -> JsonO
         "requester": request.requester,
         "flags": [*sorted(set(request.flags))],
         "priority": request.priority,
-        "kinds": [*kinds],
-        "mutating_kinds": [kind for kind in kinds if (lane := serving[kind]) and lane.mutates],
+        "kinds": [*sorted({stage.kind for stage in graph.stages})],
+        "mutating_kinds": [*sorted(mutating)],
     }

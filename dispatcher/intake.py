@@ -73,7 +73,7 @@ class Intake:
             path: _pointer(path, data, request.scope) for path, data in loaded.files.items()
         }
         graph = plan(loaded.located, request.parameters, pointers, self.registry, self.lanes)
-        decision = admit(request, graph, self.lanes, self.gate)
+        decision = admit(request, graph, self.registry, self.gate)
         if decision.allowed:
             for path, pointer in pointers.items():
                 if not self.store.has(pointer.tier, pointer.digest):
