@@ -28,7 +28,7 @@ from console.commands import (
     up,
     verify,
 )
-from console.errors import ExitCode, exit_code_of
+from console.errors import ExitCode, as_ledger_fault, exit_code_of
 from console.output import say
 from console.session import Session
 from fleet.errors import FleetError
@@ -110,10 +110,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = ExitCode.OK
     except Exception as cause:  # the edge of the process: a person gets a line, not a traceback
         _trace(session)
-        say(f"fleet: internal fault, {type(cause).__name__}: {cause}")
-        if not session.debug:
-            say("fleet: run the command again as `fleet --debug ...` and report what it prints")
-        code = ExitCode.INTERNAL
+        if (away := as_ledger_fault(cause)) is not None:
+            say(f"fleet: {away}")
+            code = away.exit_code
+        else:
+            say(f"fleet: internal fault, {type(cause).__name__}: {cause}")
+            if not session.debug:
+                say("fleet: run the command again as `fleet --debug ...` and report what it prints")
+            code = ExitCode.INTERNAL
     sys.exit(int(code))
 
 

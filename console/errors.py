@@ -9,6 +9,7 @@ FleetError
 The codes are documented in docs/reference/cli.md.
 """
 
+import sys
 from enum import IntEnum
 
 from fleet.errors import FleetError
@@ -60,3 +61,18 @@ def exit_code_of(cause: FleetError) -> ExitCode:
     if isinstance(cause, BusUnavailable | LedgerBusy | LedgerMissing):
         return ExitCode.UNREACHABLE
     return ExitCode.REFUSED
+
+
+def as_ledger_fault(cause: Exception) -> Unreachable | None:
+    """An error of the database as one plain line; None for any other error.
+
+    The driver's own words are left out: they can hold an address, and they are not plain.
+    """
+    # Where SQLAlchemy was never imported, nothing of it can have been raised.
+    family = getattr(sys.modules.get("sqlalchemy.exc"), "SQLAlchemyError", None)
+    if family is None or not isinstance(cause, family):
+        return None
+    return Unreachable(
+        f"the ledger does not answer ({type(cause).__name__}): is it the fleet's, and of this "
+        "version? `fleet config` shows where it is looked for"
+    )

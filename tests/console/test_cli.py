@@ -99,6 +99,18 @@ def test_settings_at_fault_are_told_together(fleet: Fleet, monkeypatch: pytest.M
     assert "FLEET_NONESUCH" in done.err
 
 
+def test_what_is_no_ledger_is_exit_3(fleet: Fleet, home: Home) -> None:
+    """A file that is not the fleet's ledger is told in one line, without SQL."""
+    home.folder.mkdir(parents=True, exist_ok=True)
+    (home.folder / "ledger.db").touch()
+
+    done = fleet("runs")
+
+    assert done.code == 3
+    assert done.err.count("\n") == 1
+    assert "SELECT" not in done.err
+
+
 def test_submitting_to_nobody_is_exit_3(fleet: Fleet) -> None:
     """Without a stack and without --wait, `submit` says how to get one."""
     done = fleet("submit", "guarantee_report")

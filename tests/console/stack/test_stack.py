@@ -210,6 +210,20 @@ def test_down_stops_it_all(tmp_path: Path) -> None:
         assert stack.fleet("down").code == 0
 
 
+def test_a_stack_outlives_a_killed_supervisor(tmp_path: Path) -> None:
+    """After a kill of `fleet up` itself the stack still serves, and `down` stops all of it."""
+    with running(tmp_path) as stack:
+        marks = stack.record().processes
+        stack.process.kill()
+        stack.process.wait(30)
+
+        lanes, down = stack.fleet("lanes", "--json"), stack.fleet("down")
+
+        assert json.loads(lanes.out.splitlines()[0])["bus"]["active"] == 0
+        assert down.code == 0
+        assert not any(mark.alive for mark in marks)
+
+
 def test_a_failing_process_is_shown(tmp_path: Path) -> None:
     """A stack that cannot start shows the end of the log of what failed, and leaves nothing."""
     lanes = tmp_path / "lanes.toml"
