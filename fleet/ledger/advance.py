@@ -165,34 +165,33 @@ def queue_ready(
     causes: dict[str, tuple[str, str | None]],
     now: datetime,
 ) -> list[Promise]:
-    """Queue the tasks of `runs` that wait for nothing more. `causes`: actor and traceparent."""
-    promises: list[Promise] = []
-    while runs:
-        rows = [
-            row for some in chunks(runs, IDS) for row in connection.execute(_ready, {"runs": some})
-        ]
-        if not rows:
-            break
-        connection.execute(_queue, [{"b_task": row.task, "b_now": now} for row in rows])
-        append_events(
-            connection,
-            [
-                an_event(
-                    at=now,
-                    run=row.run,
-                    task=row.task,
-                    actor=causes[row.run][0],
-                    old=State.WAITING.value,
-                    new=State.QUEUED.value,
-                    detail=f"attempt {row.attempt}",
-                )
-                for row in rows
-            ],
-        )
-        promises += [a_promise(row, traceparent=causes[row.run][1]) for row in rows]
-        if len(rows) < CHUNK:
-            break
-    return promises
+    """Queue tasks of `runs` that wait for nothing more. `causes`: actor and traceparent by run.
+
+    At most CHUNK of them, so that one run's wide fan-out does not keep every other run's renewals
+    waiting; the run's next completion or the next sweep goes on with the rest.
+    """
+    rows = [
+        row for some in chunks(runs, IDS) for row in connection.execute(_ready, {"runs": some})
+    ][:CHUNK]
+    if not rows:
+        return []
+    connection.execute(_queue, [{"b_task": row.task, "b_now": now} for row in rows])
+    append_events(
+        connection,
+        [
+            an_event(
+                at=now,
+                run=row.run,
+                task=row.task,
+                actor=causes[row.run][0],
+                old=State.WAITING.value,
+                new=State.QUEUED.value,
+                detail=f"attempt {row.attempt}",
+            )
+            for row in rows
+        ],
+    )
+    return [a_promise(row, traceparent=causes[row.run][1]) for row in rows]
 
 
 def add_tasks(

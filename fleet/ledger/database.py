@@ -56,7 +56,7 @@ def _prepare_writing(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> 
     # A power cut may lose the last commits but never tears the file; a crash of the process loses
     # nothing. FULL costs an fsync for each group.
     connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA cache_size = -16000")
+    connection.execute("PRAGMA cache_size = -64000")
 
 
 def _prepare_reading(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:

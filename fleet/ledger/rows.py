@@ -131,11 +131,14 @@ class Swept(Fact):
     promised_again: int = 0
     """Queued attempts whose message was lost."""
     workers_gone: int = 0
+    queued: int = 0
+    """Tasks of a fan-out too wide for one transaction, promised now."""
 
     @property
     def moved(self) -> int:
         """While this is not 0, another sweep may find more."""
-        return self.requeued + self.dead + self.expired + self.promised_again + self.workers_gone
+        tasks = self.requeued + self.dead + self.expired + self.promised_again + self.queued
+        return tasks + self.workers_gone
 
 
 class DeadLetter(Fact):

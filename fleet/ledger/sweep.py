@@ -1,12 +1,13 @@
 """The sweep: what nobody moves any more is moved on.
 
-Four finds, each bounded and each guarded in its update, so that any number of processes may sweep
+Five finds, each bounded and each guarded in its update, so that any number of processes may sweep
 and a second sweep finds nothing left of the first:
 
 - a lease that ran out: the attempt is over, another is promised, or the task is dead;
 - a task past its deadline that no worker holds: dead (held: denied);
 - a queued attempt whose message is lost: promised again, under a new attempt and message id;
-- a worker that fell silent: gone.
+- a worker that fell silent: gone;
+- tasks that a fan-out made ready and that were too many for its transaction: promised.
 
 A long queue is no sign of a loss, and promising its tasks again would only make it longer. So a
 message counts as lost only when its lane has gone past it, or stands idle with a worker at hand.
@@ -22,7 +23,7 @@ from sqlalchemy import Connection, and_, bindparam, false, func, or_, select, up
 from contracts.outcome import Fault, FaultKind
 from contracts.states import FINAL, State
 from fleet.ledger import tables
-from fleet.ledger.advance import Closed, advance, hold
+from fleet.ledger.advance import Closed, advance, hold, queue_ready
 from fleet.ledger.claim import LEASE_EXPIRED
 from fleet.ledger.errors import LedgerError
 from fleet.ledger.moves import (
@@ -87,6 +88,7 @@ def _sweep(connection: Connection, now: datetime, rules: SweepRules) -> Swept:
         expired=expired,
         workers_gone=gone,
         promised_again=_lost_messages(connection, now, rules),
+        queued=_left_ready(connection, now),
     )
 
 
@@ -276,6 +278,17 @@ def _closed(move: _Move) -> Closed:
 def _silent_workers(connection: Connection, now: datetime, rules: SweepRules) -> int:
     silent = and_(_w.gone == false(), _w.last_seen < now - rules.worker_silence)
     return connection.execute(update(tables.worker).where(silent).values(gone=True)).rowcount
+
+
+_runs_left = select(_t.run).where(tables.READY).distinct().order_by(_t.run).limit(IDS)
+
+
+def _left_ready(connection: Connection, now: datetime) -> int:
+    runs = connection.execute(_runs_left).scalars().all()
+    hold(connection, runs)
+    ready = queue_ready(connection, runs, dict.fromkeys(runs, (ACTOR, None)), now)
+    promise(connection, ready, facts_of(connection, runs), now)
+    return len(ready)
 
 
 # --- lost messages --------------------------------------------------------------------------------

@@ -156,11 +156,14 @@ async def test_a_completion_costs_the_same_however_wide_the_fan_in_is(
             a_stage("fetch", needs=("list",), discovered_by="list"),
             a_stage("gather", needs=("fetch",)),
         )
-        await ledger.start_run(a_run(graph))
-        [list_] = await promised(ledger)
+        new = a_run(graph)
+        await ledger.start_run(new)
+        [list_] = await promised(ledger, new.run)
         names = tuple(f"p{number:05}" for number in range(width))
         await carried_out(ledger, list_, partitions=names)
-        envelope, *_ = await promised(ledger)
+        while (await ledger.sweep(NOW)).queued:
+            pass
+        envelope, *_ = await promised(ledger, new.run)
         statements = []
 
         def count(connection: Connection, cursor: object, statement: str, *_: object) -> None:

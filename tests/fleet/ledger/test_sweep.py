@@ -206,6 +206,23 @@ async def test_a_released_attempt_whose_delivery_is_lost_is_promised_again(ledge
     assert [again.attempt for again in await promised(ledger)] == [2]
 
 
+async def test_a_fan_out_too_wide_for_one_transaction_goes_on(
+    ledger: Ledger, reader: LedgerReader
+) -> None:
+    """5,000 of 5,200 ready tasks are promised at once, the others by the sweep."""
+    names = tuple(f"p{number:04}" for number in range(5200))
+    new = a_run(a_graph(a_stage("fetch", partitions=names)))
+    await ledger.start_run(new)
+    first = await promised(ledger)
+
+    swept = await ledger.sweep(NOW)
+
+    second = await promised(ledger)
+    assert swept == Swept(queued=200)
+    assert [envelope.partition for envelope in first + second] == list(names)
+    assert {row.state for row in reader.tasks(new.run)} == {State.QUEUED}
+
+
 async def test_a_silent_worker_is_gone_until_it_is_seen(
     ledger: Ledger, reader: LedgerReader
 ) -> None:
