@@ -21,6 +21,8 @@ from localbus.store import Store
 
 _PUMP_LIMIT = 250
 """Messages handed out of one mailbox before others and the sockets have their turn."""
+_LOOK_EVERY_S = 5.0
+"""The longest sleep with an alarm ahead: the machine's clock may be set, or may have been asleep."""
 
 
 class Flushable(Protocol):
@@ -52,10 +54,15 @@ class Bus:
         self._writers: dict[Flushable, None] = {}
         self._turn: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_ms: int | None = None
         clock.on_jump(self._jumped)
 
     def _jumped(self) -> None:
-        self.loop.call_soon_threadsafe(self.wake)  # the clock is driven from another thread
+        self.loop.call_soon_threadsafe(self._set_out_anew)  # driven from another thread
+
+    def _set_out_anew(self) -> None:
+        self._timer_ms = None  # the timer's delay was counted before the jump
+        self.wake()
 
     def changed(self, mailbox: Mailbox) -> None:
         """Messages or receivers came to this mailbox: see to it this turn."""
@@ -111,13 +118,16 @@ class Bus:
                 drain()
 
     def _set_timer(self) -> None:
+        alarm_ms = self.namespace.next_alarm_ms()
         if self._timer is not None:
+            if alarm_ms == self._timer_ms and self._timer.when() > self.loop.time():
+                return
             self._timer.cancel()
             self._timer = None
-        alarm_ms = self.namespace.next_alarm_ms()
+        self._timer_ms = alarm_ms
         if alarm_ms is not None:
             delay = max(alarm_ms - self.clock.now_ms(), 0) / 1000
-            self._timer = self.loop.call_later(min(delay, 3600), self.wake)
+            self._timer = self.loop.call_later(min(delay, _LOOK_EVERY_S), self.wake)
 
     def stop(self) -> None:
         """Write what is pending and let go of the loop; the store stays the caller's to close."""

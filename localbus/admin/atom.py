@@ -7,9 +7,9 @@ Source: the models of azure-servicebus 7.15 (management/_generated) and the serv
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from html import escape
 from typing import Any
 from xml.etree import ElementTree
-from xml.sax.saxutils import escape
 
 from localbus.broker.message import State
 from localbus.broker.properties import UNBOUNDED_MS, InvalidProperties, QueueProperties
