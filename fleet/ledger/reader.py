@@ -6,42 +6,47 @@ one moment of the ledger.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
-from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, select
+from sqlalchemy import ColumnElement, and_, func, select
 
 from contracts.artifact import ArtifactPointer
 from contracts.decision import Decision
-from contracts.outcome import Fault
 from contracts.plan import RunGraph
 from contracts.request import RunRequest
-from contracts.states import FINAL, State
+from contracts.states import State
 from fleet.ledger import tables
 from fleet.ledger.database import open_reading_engine, sqlite_file
 from fleet.ledger.errors import LedgerMissing, UnknownRow
 from fleet.ledger.rows import (
     ArtifactRow,
-    AttemptRow,
     DeadRow,
     EventRow,
     LaneRow,
-    RecordedDecision,
     RunDetail,
     RunRow,
     SpanRow,
-    StageRow,
     TaskDetail,
     TaskRow,
     WorkerRow,
 )
-from fleet.ledger.types import AnyRow
+from fleet.ledger.views import (
+    an_attempt,
+    an_event,
+    dead_messages,
+    dead_tasks,
+    decisions,
+    in_state_order,
+    pointers,
+    run_fields,
+    stages_of,
+    task_fields,
+    trace_id,
+)
 
 _r, _t, _a = tables.run.c, tables.task.c, tables.attempt.c
 _e, _o, _d = tables.event.c, tables.output.c, tables.dead_letter.c
 
-_FAULT: TypeAdapter[Fault | None] = TypeAdapter(Fault | None)
 _LOOK_AT = (State.FAILED.value, State.DEAD.value, State.DENIED.value)
 
 
@@ -86,7 +91,7 @@ class LedgerReader:
             .limit(limit)
         )
         with self._engine.connect() as connection:
-            return [RunRow(**_run(row)) for row in connection.execute(query)]
+            return [RunRow(**run_fields(row)) for row in connection.execute(query)]
 
     def run(self, run: str) -> RunDetail:
         """One run with its stages in graph order. Raises UnknownRow."""
@@ -95,12 +100,12 @@ class LedgerReader:
             if row is None:
                 raise UnknownRow(f"there is no run {run}")
             return RunDetail(
-                **_run(row),
+                **run_fields(row),
                 request=RunRequest.model_validate_json(row.request),
                 admitted=Decision.model_validate_json(row.admitted),
-                trace_id=_trace_id(row.traceparent),
+                trace_id=trace_id(row.traceparent),
                 cancel_requested=row.cancel_requested,
-                stages=_stages(connection, run, RunGraph.model_validate_json(row.graph)),
+                stages=stages_of(connection, run, RunGraph.model_validate_json(row.graph)),
             )
 
     def graph(self, run: str) -> RunGraph:
@@ -121,7 +126,7 @@ class LedgerReader:
         """A run's tasks: stages by name, partitions within them."""
         query = select(tables.task).where(_t.run == run).order_by(_t.stage, _t.partition)
         with self._engine.connect() as connection:
-            return [TaskRow(**_task(row)) for row in connection.execute(query)]
+            return [TaskRow(**task_fields(row)) for row in connection.execute(query)]
 
     def task(self, task: str) -> TaskDetail:
         """One task in full. Raises UnknownRow."""
@@ -131,7 +136,7 @@ class LedgerReader:
             if row is None:
                 raise UnknownRow(f"there is no task {task}")
             attempts = tuple(
-                _attempt(one)
+                an_attempt(one)
                 for one in connection.execute(
                     select(tables.attempt).where(_a.task == task).order_by(_a.epoch)
                 )
@@ -139,22 +144,24 @@ class LedgerReader:
             facts: dict[str, Any] = next((one.facts for one in reversed(attempts) if one.facts), {})
             traces = (one.trace_id for one in reversed(attempts) if one.trace_id)
             return TaskDetail(
-                **_task(row),
+                **task_fields(row),
                 payload=json.loads(row.payload),
                 history=tuple(
-                    _event(one)
+                    an_event(one)
                     for one in connection.execute(
                         select(tables.event).where(_e.task == task).order_by(_e.seq)
                     )
                 ),
                 attempts=attempts,
-                decisions=_decisions(connection, task),
-                inputs=_pointers(connection, select(tables.input_).where(_of(tables.input_, task))),
-                outputs=_pointers(
-                    connection, select(tables.output).where(_of(tables.output, task))
+                decisions=decisions(connection, task),
+                inputs=pointers(
+                    connection, select(tables.input_).where(of_last_epoch(tables.input_, task))
+                ),
+                outputs=pointers(
+                    connection, select(tables.output).where(of_last_epoch(tables.output, task))
                 ),
                 facts=facts,
-                trace_id=next(traces, _trace_id(row.traceparent)),
+                trace_id=next(traces, trace_id(row.traceparent)),
             )
 
     def find_task(self, prefix: str) -> str:
@@ -165,7 +172,7 @@ class LedgerReader:
         """Every move of a run and its tasks, in the order they were made."""
         query = select(tables.event).where(_e.run == run).order_by(_e.seq)
         with self._engine.connect() as connection:
-            return [_event(row) for row in connection.execute(query)]
+            return [an_event(row) for row in connection.execute(query)]
 
     # --- artifacts --------------------------------------------------------------------------------
 
@@ -211,7 +218,7 @@ class LedgerReader:
                 if row.state == State.QUEUED:
                     oldest[row.lane] = row.oldest
         return [
-            LaneRow(lane=lane, states=_ordered(states[lane]), oldest_queued=oldest.get(lane))
+            LaneRow(lane=lane, states=in_state_order(states[lane]), oldest_queued=oldest.get(lane))
             for lane in sorted(states)
         ]
 
@@ -219,14 +226,14 @@ class LedgerReader:
         """Tasks that ended badly, tasks that are parked, messages not taken; the newest first."""
         with self._engine.connect() as connection:
             rows = [
-                *_dead_tasks(connection, _t.state.in_(_LOOK_AT), _t.ended, limit),
-                *_dead_tasks(
+                *dead_tasks(connection, _t.state.in_(_LOOK_AT), _t.ended, limit),
+                *dead_tasks(
                     connection,
                     and_(tables.OPEN, _t.state == State.PARKED.value),
                     _a.ended,
                     limit,
                 ),
-                *_dead_messages(connection, limit),
+                *dead_messages(connection, limit),
             ]
         return sorted(rows, key=lambda row: (row.at, row.id), reverse=True)[:limit]
 
@@ -280,154 +287,3 @@ class LedgerReader:
             several = "several start" if found else "none starts"
             raise UnknownRow(f"no single {what} is meant by {prefix!r}: {several} so")
         return found[0]
-
-
-def _run(row: AnyRow) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in RunRow.model_fields}
-
-
-def _task(row: AnyRow) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in TaskRow.model_fields}
-
-
-def _attempt(row: AnyRow) -> AttemptRow:
-    return AttemptRow(
-        number=row.number,
-        epoch=row.epoch,
-        worker=row.worker,
-        state=State(row.state),
-        started=row.started,
-        ended=row.ended,
-        fault=_FAULT.validate_python(row.fault),
-        facts=row.facts or {},
-        reused_from=row.reused_from,
-        trace_id=_trace_id(row.traceparent),
-    )
-
-
-def _event(row: AnyRow) -> EventRow:
-    return EventRow.model_validate(row._asdict())
-
-
-def _trace_id(traceparent: str | None) -> str | None:
-    """The trace of a W3C traceparent: `00-<trace>-<span>-<flags>`."""
-    parts = (traceparent or "").split("-")
-    return parts[1] if len(parts) == 4 else None
-
-
-def _ordered(counts: dict[State, int]) -> dict[State, int]:
-    return {state: counts[state] for state in State if state in counts}
-
-
-def _stages(connection: Connection, run: str, graph: RunGraph) -> tuple[StageRow, ...]:
-    query = (
-        select(
-            _t.stage,
-            _t.state,
-            func.count().label("tasks"),
-            func.sum(case((_t.started.is_not(None), _t.attempt), else_=0)).label("attempts"),
-            func.min(_t.started).label("started"),
-            func.max(_t.ended).label("ended"),
-        )
-        .where(_t.run == run)
-        .group_by(_t.stage, _t.state)
-    )
-    rows: defaultdict[str, list[AnyRow]] = defaultdict(list)
-    for row in connection.execute(query):
-        rows[row.stage].append(row)
-    return tuple(
-        StageRow(
-            stage=stage.name,
-            kind=stage.kind,
-            lane=stage.lane,
-            needs=stage.needs,
-            tasks=sum(row.tasks for row in rows[stage.name]),
-            states=_ordered({State(row.state): row.tasks for row in rows[stage.name]}),
-            attempts=sum(row.attempts for row in rows[stage.name]),
-            started=min(_known(row.started for row in rows[stage.name]), default=None),
-            ended=None
-            if any(State(row.state) not in FINAL for row in rows[stage.name])
-            else max(_known(row.ended for row in rows[stage.name]), default=None),
-        )
-        for stage in graph.stages
-    )
-
-
-def _known(times: Iterable[Any]) -> list[Any]:
-    return [at for at in times if at is not None]
-
-
-def _of(table: Any, task: str) -> ColumnElement[bool]:
-    """The rows of the last attempt of `task` that recorded any in `table`."""
-    last = select(func.max(table.c.epoch)).where(table.c.task == task).scalar_subquery()
-    return and_(table.c.task == task, table.c.epoch == last)
-
-
-def _pointers(connection: Connection, query: Select[Any]) -> tuple[ArtifactPointer, ...]:
-    rows = sorted(connection.execute(query), key=lambda row: row.position)
-    return tuple(ArtifactPointer.model_validate_json(row.pointer) for row in rows)
-
-
-def _decisions(connection: Connection, task: str) -> tuple[RecordedDecision, ...]:
-    c = tables.decision.c
-    query = select(tables.decision).where(c.task == task).order_by(c.epoch, c.position)
-    return tuple(
-        RecordedDecision(
-            epoch=row.epoch,
-            at=row.recorded,
-            decision=Decision.model_validate_json(row.decision),
-        )
-        for row in connection.execute(query)
-    )
-
-
-def _dead_tasks(
-    connection: Connection, wanted: ColumnElement[bool], at: ColumnElement[Any], limit: int
-) -> Sequence[DeadRow]:
-    query = (
-        select(_t.task, _t.run, _t.stage, _t.partition, _t.state, _t.fault, at.label("at"))
-        .outerjoin(tables.attempt, and_(_a.task == _t.task, _a.epoch == _t.epoch))
-        .where(wanted)
-        .order_by(at.desc(), _t.task.desc())
-        .limit(limit)
-    )
-    rows = []
-    for row in connection.execute(query):
-        fault = _FAULT.validate_python(row.fault)
-        rows.append(
-            DeadRow(
-                what="task",
-                id=row.task,
-                where=row.stage + (f"/{row.partition}" if row.partition else ""),
-                state=row.state,
-                reason="unknown" if fault is None else fault.code,
-                description="" if fault is None else fault.message,
-                run=row.run,
-                task=row.task,
-                at=row.at,
-            )
-        )
-    return rows
-
-
-def _dead_messages(connection: Connection, limit: int) -> Sequence[DeadRow]:
-    query = (
-        select(tables.dead_letter, _t.run)
-        .outerjoin(tables.task, _t.task == _d.task)
-        .order_by(_d.at.desc(), _d.queue, _d.sequence_number.desc())
-        .limit(limit)
-    )
-    return [
-        DeadRow(
-            what="message",
-            id=f"{row.queue}/{row.sequence_number}",
-            where=row.queue,
-            state=row.disposition,
-            reason=row.reason,
-            description=row.description,
-            run=row.run,
-            task=row.task,
-            at=row.at,
-        )
-        for row in connection.execute(query)
-    ]
