@@ -3,6 +3,7 @@
 A table or drawing is for people and may change; `--json` is for programs and is documented.
 """
 
+import shutil
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console
 
+WIDE = 110
+"""Columns from which a drawing of a run tells everything."""
 PIPED_WIDTH = 160
 """Columns of a table that goes into a pipe or file, where nobody says how wide it may be."""
 
@@ -46,6 +49,11 @@ def stderr() -> "Console":
 def ascii_only() -> bool:
     """Whether stdout can show nothing but ASCII."""
     return not (sys.stdout.encoding or "").casefold().startswith("utf")
+
+
+def is_wide() -> bool:
+    """Whether there is room for more than the essential; always so in a pipe or file."""
+    return not sys.stdout.isatty() or shutil.get_terminal_size().columns >= WIDE
 
 
 def _console(*, stderr: bool) -> "Console":

@@ -64,7 +64,7 @@ def _drawn(reader: "LedgerReader", detail: "RunDetail", *, tasks: bool) -> "Rend
 
     plain = output.ascii_only()
     rows = reader.tasks(detail.run)
-    drawn = drawing(detail, rows, SystemClock().now(), plain=plain)
+    drawn = drawing(detail, rows, SystemClock().now(), plain=plain, wide=output.is_wide())
     return Group(drawn, "", task_table(rows, plain=plain)) if tasks else drawn
 
 

@@ -101,6 +101,8 @@ def submit(
 def _wait(
     running: "Running", accepted: "RunAccepted", timeout: float | None, *, as_json: bool
 ) -> None:
+    from functools import partial
+
     from console import output
     from console.errors import RunFailed
     from console.live import Progress
@@ -109,14 +111,15 @@ def _wait(
     from contracts.states import State
     from fleet.clock import SystemClock
 
-    clock, plain = SystemClock(), output.ascii_only()
-    progress = Progress(lambda run: drawing(run, (), clock.now(), plain=plain), progress_line)
+    clock = SystemClock()
+    draw = partial(drawing, plain=output.ascii_only(), wide=output.is_wide())
+    progress = Progress(lambda run: draw(run, (), clock.now()), progress_line)
     with progress.shown():
         detail, tasks, result = wait_for(running, accepted, seen=progress.update, timeout=timeout)
     if as_json:
         output.answer(result.model_dump_json())
     else:
-        output.stdout().print(drawing(detail, tasks, clock.now(), plain=plain))
+        output.stdout().print(draw(detail, tasks, clock.now()))
         output.answer(f"\n{len(result.artifacts)} artifacts: `fleet artifacts {result.run}`")
     output.flush()
     if result.state is not State.SUCCEEDED:

@@ -14,7 +14,8 @@ from fleet.ledger.rows import DeadRow, LaneRow
 if TYPE_CHECKING:
     from fleet.bus.admin import Counts
 
-OPEN_STATES = tuple(state for state in State if state not in FINAL)
+OPEN_STATES = tuple(state for state in State if state not in FINAL | {State.WAITING})
+"""What waits for its parents is on no lane yet."""
 
 
 def lanes_table(

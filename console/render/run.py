@@ -17,12 +17,20 @@ _TROUBLE = frozenset({State.FAILED, State.DEAD, State.DENIED, State.HELD, State.
 
 
 def drawing(
-    run: RunDetail, tasks: Sequence[TaskRow], now: datetime, *, plain: bool = False
+    run: RunDetail,
+    tasks: Sequence[TaskRow],
+    now: datetime,
+    *,
+    plain: bool = False,
+    wide: bool = True,
 ) -> RenderableType:
-    """The run's head, its stages, and every task that an operator may have to look at."""
+    """The run's head, its stages, and every task that an operator may have to look at.
+
+    What kind each stage is and what it needs is told only where the terminal is `wide`.
+    """
     parts: list[RenderableType] = [_head(run, now, plain=plain), Text()]
     if run.stages:
-        parts.append(_stages(run, now, plain=plain))
+        parts.append(_stages(run, now, plain=plain, wide=wide))
     parts += _troubles(tasks)
     return Group(*parts)
 
@@ -115,28 +123,30 @@ def _head(run: RunDetail, now: datetime, *, plain: bool) -> Text:
     return head
 
 
-def _stages(run: RunDetail, now: datetime, *, plain: bool) -> Table:
+def _stages(run: RunDetail, now: datetime, *, plain: bool, wide: bool) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("")
-    table.add_column("stage")
-    table.add_column("kind", style="dim")
-    table.add_column("done", justify="right")
-    table.add_column("attempts", justify="right")
-    table.add_column("time", justify="right")
+    table.add_column("stage", no_wrap=True)
+    if wide:
+        table.add_column("kind", style="dim", no_wrap=True)
+    table.add_column("done", justify="right", no_wrap=True)
+    table.add_column("attempts", justify="right", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
     table.add_column("", width=BAR, no_wrap=True)
-    table.add_column("needs", style="dim")
+    if wide:
+        table.add_column("needs", style="dim", no_wrap=True, overflow="ellipsis")
     of = (run.submitted, run.ended or now)
     for stage in run.stages:
         state = summary(stage.states)
         table.add_row(
             mark(state, plain=plain),
             Text(stage.stage, style=style(state)),
-            stage.kind,
+            *([stage.kind] if wide else []),
             _done(stage),
             str(stage.attempts or ""),
             _time(stage, now),
             Text(bar(stage.started, stage.ended, of=of, plain=plain), style=style(state)),
-            ", ".join(stage.needs),
+            *([", ".join(stage.needs)] if wide else []),
         )
     return table
 
