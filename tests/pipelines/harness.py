@@ -7,6 +7,7 @@ over discovered partitions, hands each stage the outputs of its `needs`.
 import asyncio
 import hashlib
 import inspect
+import io
 import re
 import shutil
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import yaml
 
 from contracts.artifact import ArtifactPointer, Audience, Provenance, Scope, inherited_taints
@@ -202,6 +204,11 @@ def stored(
         provenance=Provenance(run="r", stage=stage, partition=partition, attempt=1, code="test"),
     )
     return InputFile(pointer=pointer, path=path)
+
+
+def workbook_at(path: Path) -> openpyxl.Workbook:
+    """The workbook in a stored file, whose name has no suffix."""
+    return openpyxl.load_workbook(io.BytesIO(path.read_bytes()))
 
 
 def _each(spec: Mapping[str, Any], stage: str) -> Any:

@@ -43,6 +43,8 @@ _NUMBERS = {
     "decimal": "#,##0.00##",
 }
 _WIDEST = 60
+_LINE = 13
+"""Height of a line of text, in points."""
 _EXACT = 1 << 53
 """Excel's numbers are doubles: a larger integer is written as text."""
 
@@ -127,7 +129,7 @@ class _Sheets:
             words = self._style(text_wrap=True)
             sheet.merge_range(row, 1, row, 3, main.summary.text, words)
             lines = sum(len(part) // 120 + 1 for part in main.summary.text.split("\n"))
-            sheet.set_row(row, 14 * lines)
+            sheet.set_row(row, _LINE * lines)
             author = f"Written by: {main.summary.author}. Words only; every figure is computed."
             sheet.write_string(
                 row + 1, 1, author, self._style(italic=True, font_size=8, font_color=_QUIET)
@@ -177,6 +179,7 @@ class _Sheets:
         sheet.write_string(0, 0, table.title, self._style(bold=True, font_size=14))
         sheet.write_string(1, 0, table.note, self._style(font_color=_QUIET))
         head, last = 3, len(table.columns) - 1
+        tallest = 1
         for place, column in enumerate(table.columns):
             style = self._style(
                 bold=True,
@@ -184,10 +187,13 @@ class _Sheets:
                 bg_color=_SHADE,
                 bottom=1,
                 bottom_color=_INK,
-                align="right" if column.to_the_right else "left",
+                **_side(column),
             )
+            width = _width(table, place, column)
+            tallest = max(tallest, -(-len(column.title) // (width - 2)))
             sheet.write_string(head, place, column.title, style)
-            sheet.set_column(place, place, _width(table, place, column))
+            sheet.set_column(place, place, width)
+        sheet.set_row(head, _LINE * tallest + 3)
         for number, row in enumerate(table.rows):
             for place, value in enumerate(row):
                 self._cell(sheet, head + 1 + number, place, table, value)
@@ -205,9 +211,8 @@ class _Sheets:
         properties: dict[str, Any] = {"bottom": 4, "bottom_color": _RULE}
         if is_number(column.format):
             properties["num_format"] = _NUMBERS[column.format]
-        if column.to_the_right:
-            properties["align"] = "right"
-        elif column.format == "text":
+        properties |= _side(column)
+        if column.format == "text" and not column.to_the_right:
             properties["text_wrap"] = True
         if column.format == "status" and (tone := table.tones.get(str(value))):
             fill, ink = _TONES[tone]
@@ -261,6 +266,11 @@ def _write(
         sheet.write_number(row, place, number, style)
     else:
         sheet.write_string(row, place, shown(value, kind), style)
+
+
+def _side(column: Column) -> dict[str, Any]:
+    """Text keeps a little distance from the number on its left."""
+    return {"align": "right"} if column.to_the_right else {"align": "left", "indent": 1}
 
 
 def _width(table: Table, place: int, column: Column) -> int:
