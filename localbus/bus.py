@@ -22,7 +22,7 @@ from localbus.store import Store
 _PUMP_LIMIT = 250
 """Messages handed out of one mailbox before others and the sockets have their turn."""
 _LOOK_EVERY_S = 5.0
-"""The longest sleep with an alarm ahead: the machine's clock may be set, or may have been asleep."""
+"""The longest sleep with an alarm ahead: the machine may be asleep, or its clock be set."""
 
 
 class Flushable(Protocol):

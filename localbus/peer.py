@@ -48,6 +48,7 @@ from localbus.bus import Bus
 _CBS = "$cbs"
 _REQUEST_BYTES = 1 << 20
 _PENDING_ANSWERS = 256
+_UNSETTLED_SWEEP = 4_096
 _SESSION_FILTER = "com.microsoft:session-filter"
 
 
@@ -79,7 +80,19 @@ class Receiver:
             payload = render(message, locked_until_ms=lock.until_ms, token=lock.token)
             delivery = connection.send(self._link, lock.token.bytes_le, payload, settled=False)
             delivery.context = lock.token
+            self._forget_lapsed(delivery.link.session.unsettled)
         self._peer.bus.will_write(self._peer)
+
+    def _forget_lapsed(self, unsettled: dict[int, Delivery]) -> None:
+        """Now and then drop deliveries whose lock is over, or a client that lets locks lapse would
+        fill its session with them."""
+        if len(unsettled) % _UNSETTLED_SWEEP:
+            return
+        locks = self.address.mailbox.locks
+        for number, delivery in list(unsettled.items()):
+            receiver = delivery.link.context
+            if receiver is self and delivery.context not in locks:
+                del unsettled[number]
 
     def settle(self, delivery: Delivery, outcome: Outcome, now_ms: int) -> Outcome:
         """Do what the client decided; returns the outcome to confirm with."""

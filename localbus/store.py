@@ -264,9 +264,10 @@ class Store:
 
     def next_due_ms(self, mailbox: int) -> int | None:
         row = self._db.execute(
-            "SELECT min(due_ms) FROM messages WHERE mailbox = ? AND state = 2", (mailbox,)
+            "SELECT due_ms FROM messages WHERE mailbox = ? AND state = 2 ORDER BY due_ms LIMIT 1",
+            (mailbox,),
         ).fetchone()
-        return None if row[0] is None else int(row[0])
+        return None if row is None else int(row[0])
 
     def expired(self, mailbox: int, after: int, now_ms: int, limit: int) -> list[Message]:
         """Active messages behind position `after` whose time to live is over."""
@@ -279,11 +280,11 @@ class Store:
 
     def next_expiry_ms(self, mailbox: int, after: int) -> int | None:
         row = self._db.execute(
-            "SELECT min(expires_ms) FROM messages WHERE mailbox = ? AND expires_ms IS NOT NULL"
-            " AND state = 0 AND position > ?",
+            "SELECT expires_ms FROM messages WHERE mailbox = ? AND expires_ms IS NOT NULL"
+            " AND state = 0 AND position > ? ORDER BY expires_ms LIMIT 1",
             (mailbox, after),
         ).fetchone()
-        return None if row[0] is None else int(row[0])
+        return None if row is None else int(row[0])
 
     def tally(self) -> Iterator[tuple[int, State, int, int]]:
         """For every mailbox and state: how many messages, and their bytes. One index scan."""
