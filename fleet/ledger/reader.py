@@ -154,12 +154,8 @@ class LedgerReader:
                 ),
                 attempts=attempts,
                 decisions=decisions(connection, task),
-                inputs=pointers(
-                    connection, select(tables.input_).where(of_last_epoch(tables.input_, task))
-                ),
-                outputs=pointers(
-                    connection, select(tables.output).where(of_last_epoch(tables.output, task))
-                ),
+                inputs=pointers(connection, tables.input_, task),
+                outputs=pointers(connection, tables.output, task),
                 facts=facts,
                 trace_id=next(traces, trace_id(row.traceparent)),
             )
