@@ -9,7 +9,7 @@ demo: $(VENV)/ready ## run the main job on embedded defaults
 	$(BIN)/fleet demo
 
 test: $(VENV)/ready ## run every test and print the counts
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/ready ## format check, lint, strict types
 	$(BIN)/ruff format --check .

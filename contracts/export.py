@@ -18,7 +18,7 @@ from contracts.payload import Payload, PayloadRegistry
 from contracts.pipeline import Pipeline
 from contracts.plan import RunGraph
 from contracts.request import REQUEST_TYPE, RunAccepted, RunRequest
-from contracts.states import State
+from contracts.states import FINAL, MOVES, State
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -101,6 +101,35 @@ def documents(registry: PayloadRegistry, lanes: LaneTable) -> dict[str, str]:
     """Texts by file name, the same bytes for the same contracts."""
     texts = {f"{name}.json": _text(schema) for name, schema in schemas(registry).items()}
     return texts | {"asyncapi.json": _text(asyncapi(registry, lanes))}
+
+
+def states_page() -> str:
+    """The states and their moves in Markdown, drawn from the one table."""
+    drawn = [f"    {old} --> {new}" for old in State for new in State if new in MOVES[old]]
+    rows = [
+        f"| `{state}` | {'closed' if state in FINAL else 'open'} | "
+        f"{', '.join(f'`{new}`' for new in State if new in MOVES[state]) or 'nothing'} |"
+        for state in State
+    ]
+    return "\n".join(
+        [
+            "# States of a task",
+            "",
+            "Made from `contracts/states.py` by `python -m fleet.schemas`. A closed task can be",
+            "opened again only by an operator's redrive, and what succeeded never is.",
+            "",
+            "```mermaid",
+            "stateDiagram-v2",
+            "    [*] --> waiting",
+            *drawn,
+            "```",
+            "",
+            "| state | | may become |",
+            "|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
 
 
 def _text(document: dict[str, Any]) -> str:
