@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -47,6 +48,8 @@ from localbus.bus import Bus
 
 _CBS = "$cbs"
 _REQUEST_BYTES = 1 << 20
+_OUTGOING_BYTES = 1 << 20
+"""What a connection gathers for one turn of the loop; then the socket decides."""
 _PENDING_ANSWERS = 256
 _UNSETTLED_SWEEP = 4_096
 _SESSION_FILTER = "com.microsoft:session-filter"
@@ -66,7 +69,7 @@ class Receiver:
         return (
             link.credit > 0
             and link.session.peer_window > 0
-            and self._peer.writable
+            and self._peer.has_room()
             and len(link.session.unsettled) < self._peer.connection.limits.unsettled_per_session
         )
 
@@ -144,6 +147,7 @@ class Peer(asyncio.Protocol):
         self.bus = bus
         self.connection = Connection(container_id, limits)
         self.writable = True
+        self._was_full = False
         self.gone: asyncio.Future[None] = bus.loop.create_future()
         """Done when the stream is closed."""
         self._peers = peers
@@ -184,7 +188,7 @@ class Peer(asyncio.Protocol):
     def pause_writing(self) -> None:
         # A client that does not read its answers is not read either, or they would grow here.
         self.writable = False
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
@@ -193,6 +197,13 @@ class Peer(asyncio.Protocol):
             self._transport.resume_reading()
         for receiver in self._receivers():
             self.bus.changed(receiver.address.mailbox)
+
+    def has_room(self) -> bool:
+        """Whether more may be written to it. When not, its mailboxes are looked at again later."""
+        if len(self.connection.outgoing) > _OUTGOING_BYTES:
+            self._was_full = True
+            return False
+        return self.writable
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -207,6 +218,10 @@ class Peer(asyncio.Protocol):
             self._wrote_at = self.bus.loop.time()
         if self.connection.closed:
             self._transport.close()
+        elif self._was_full:
+            self._was_full = False
+            for receiver in self._receivers():
+                self.bus.changed(receiver.address.mailbox)
 
     def close(self, error: Error | None = None) -> None:
         """Say goodbye; the stream is closed once that is written."""
@@ -268,7 +283,8 @@ class Peer(asyncio.Protocol):
                     self.connection.refuse_link(link, Error(refused.condition, str(refused)))
             case Detached(link=link):
                 if isinstance(link.context, Receiver):
-                    link.context.address.mailbox.consumers.remove(link.context)
+                    with suppress(ValueError):  # the queue was deleted meanwhile
+                        link.context.address.mailbox.consumers.remove(link.context)
                     link.context = None
             case Closed():
                 self.bus.will_write(self)

@@ -87,6 +87,8 @@ class Namespace:
         queue = self.queue(name)
         del self._queues[queue.name.lower()]
         gone = {mailbox.id for mailbox in queue.mailboxes}
+        for mailbox in queue.mailboxes:
+            mailbox.consumers.clear()
         self._alarms = [alarm for alarm in self._alarms if alarm[1] not in gone]
         heapq.heapify(self._alarms)
         self._store.remove_entity(queue.id, sorted(gone))

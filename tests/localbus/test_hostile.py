@@ -123,3 +123,36 @@ def test_a_peer_with_an_idle_timeout_hears_empty_frames() -> None:
         heard = b""
         while not heard.endswith(b"\x00\x00\x00\x08\x02\x00\x00\x00" * 2):
             heard += peer.recv(4096)
+
+
+def test_a_peer_that_does_not_read_stops_what_it_gets(
+    bus: RunningBus, client: ServiceBusClient
+) -> None:
+    """Deliveries to a peer that leaves them unread end at a bound; the rest waits for others."""
+    receive = p.Attach(
+        *("r", 0, True, 1, 0),
+        Described(Ulong(0x28), [QUEUE]),
+        Described(Ulong(0x29), ["there"]),
+    )
+    flow = p.Flow(None, 100_000, 0, 100_000, 0, 0, 100_000)
+    body = b"x" * 100_000
+    with client.get_queue_sender(QUEUE) as sender:
+        for _ in range(100):
+            sender.send_messages([ServiceBusMessage(body), ServiceBusMessage(body)])
+
+    with socket.socket() as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        peer.settimeout(5)
+        peer.connect(("127.0.0.1", bus.amqp_port))
+        peer.sendall(OPEN + BEGIN + frame(0, p.render(receive)) + frame(0, p.render(flow)))
+        heard = b""
+        while b"\x00\x53\x14" not in heard:  # the first transfer
+            heard += peer.recv(4096)
+        before, after = -1, bus.counts(QUEUE)["active"]
+        while after != before:
+            before, after = after, bus.counts(QUEUE)["active"]
+    with client.get_queue_receiver(QUEUE, max_wait_time=5) as receiver:
+        [other] = receiver.receive_messages()
+        receiver.complete_message(other)
+
+    assert after > 0

@@ -258,8 +258,12 @@ def test_a_deleted_queue_takes_everything_with_it(namespace: Namespace, store: S
     queue = namespace.create("gone", properties, START)
     queue.send(content(ttl_ms=5_000, message_id="a"), START)
 
+    taker = Taker()
+    queue.main.consumers.append(taker)
     namespace.delete("gone")
+    queue.main.pump(START, 10)
 
+    assert taker.got == []
     assert list(store.tally()) == []
     assert namespace.next_alarm_ms() is None
     again = namespace.create("gone", properties, START)
