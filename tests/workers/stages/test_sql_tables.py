@@ -78,6 +78,16 @@ def test_csv_is_text_and_empty_is_null(tmp_path: Path) -> None:
     ]
 
 
+def test_a_bad_value_of_a_csv_becomes_null(tmp_path: Path) -> None:
+    """TRY_CAST gives null for what cannot be read; the reader does not fail on it."""
+    item = text_input(tmp_path, "files", "a.csv", "day\n2025-02-30\n2025-01-01\n")
+    sql = "SELECT CAST(TRY_CAST(day AS DATE) AS VARCHAR) AS day FROM files"
+    whole = "SELECT TRY_CAST(day AS DATE) IS NULL AS bad, TRY_CAST(day AS DATE) AS day FROM files"
+
+    assert rows(compute(tmp_path, sql, item)) == [{"day": "2025-01-01"}, {"day": None}]
+    assert [row["bad"] for row in rows(compute(tmp_path, whole, item, place="b"))] == [False, True]
+
+
 def test_json_is_one_document_a_file(tmp_path: Path) -> None:
     """A document keeps its numbers as written, so money can be read exactly."""
     item = json_input(tmp_path, "docs", "c.json", {"rate": "18.50"}, partition="p1")

@@ -1,0 +1,56 @@
+"""A worker process from start to stop: it works its lanes, and leaves nothing half done."""
+
+import asyncio
+import threading
+
+from contracts.outcome import Produced
+from contracts.states import State
+from tests.workers.conftest import PATIENCE, RUN, Fleet, writes_a_file
+from workers.stages.handler import Workbench
+from workers.worker import serve
+
+
+async def test_a_worker_carries_a_run_to_its_end_and_stops(fleet: Fleet) -> None:
+    """Stage after stage without anybody relaying; then it stops at once, and stops again."""
+    await fleet.start()
+    stop, done = asyncio.Event(), threading.Event()
+
+    def tells(bench: Workbench) -> Produced:
+        if "first" in bench.inputs:
+            done.set()
+        produced = writes_a_file(bench)
+        assert isinstance(produced, Produced)
+        return produced
+
+    fleet.handle(tells)
+    serving = asyncio.create_task(serve(fleet.site, [fleet.lane], stop, grace=PATIENCE))
+    await asyncio.to_thread(done.wait, PATIENCE)
+    stop.set()
+    stop.set()
+    await asyncio.wait_for(serving, PATIENCE)
+
+    assert fleet.reader.run(RUN).state is State.SUCCEEDED
+    (worker,) = fleet.reader.workers()
+    assert (worker.worker, worker.lanes) == ("worker-1", ("test",))
+
+
+async def test_stopping_waits_for_what_ends_in_time_and_releases_the_rest(fleet: Fleet) -> None:
+    """Past the grace period the task is on its queue again, at the same attempt."""
+    await fleet.start()
+    stop, started = asyncio.Event(), threading.Event()
+
+    def long(bench: Workbench) -> Produced:
+        started.set()
+        while not bench.signals.cancelled():
+            threading.Event().wait(0.01)
+        raise InterruptedError
+
+    fleet.handle(long)
+    serving = asyncio.create_task(serve(fleet.site, [fleet.lane], stop, grace=0.1))
+    await asyncio.to_thread(started.wait, PATIENCE)
+    stop.set()
+    await asyncio.wait_for(serving, PATIENCE)
+
+    task = fleet.task("first")
+    assert (task.state, task.attempt) == (State.QUEUED, 1)
+    assert fleet.broker.counts("lane-test")["active"] == 1
