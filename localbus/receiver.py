@@ -1,0 +1,85 @@
+"""A link that takes messages out of a mailbox: delivering them, and settling what comes back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from localbus.amqp.link import Delivery, OutgoingLink
+from localbus.amqp.outcomes import Accepted, Error, Modified, Outcome, Rejected, Released
+from localbus.broker.errors import BrokerError
+from localbus.broker.mailbox import Lock
+from localbus.broker.message import Message, render
+from localbus.broker.namespace import Address
+from localbus.management import dead_letter_facts
+
+if TYPE_CHECKING:
+    from localbus.peer import Peer
+
+_UNSETTLED_SWEEP = 4_096
+
+
+class Receiver:
+    """A link that takes messages out of a mailbox."""
+
+    def __init__(self, peer: Peer, link: OutgoingLink, address: Address) -> None:
+        self.address = address
+        self.locks = not link.presettled
+        self._peer = peer
+        self._link = link
+
+    def ready(self) -> bool:
+        link = self._link
+        return (
+            link.credit > 0
+            and link.session.peer_window > 0
+            and self._peer.has_room()
+            and len(link.session.unsettled) < self._peer.connection.limits.unsettled_per_session
+        )
+
+    def deliver(self, message: Message, lock: Lock | None) -> None:
+        connection = self._peer.connection
+        if lock is None:
+            payload = render(message, locked_until_ms=None, token=None)
+            tag = message.position.to_bytes(8, "big")
+            connection.send(self._link, tag, payload, settled=True)
+        else:
+            payload = render(message, locked_until_ms=lock.until_ms, token=lock.token)
+            delivery = connection.send(self._link, lock.token.bytes_le, payload, settled=False)
+            delivery.context = lock.token
+            self._forget_lapsed(delivery.link.session.unsettled)
+        self._peer.bus.will_write(self._peer)
+
+    def _forget_lapsed(self, unsettled: dict[int, Delivery]) -> None:
+        """Now and then drop deliveries whose lock is over, or a client that lets locks lapse would
+        fill its session with them."""
+        if len(unsettled) % _UNSETTLED_SWEEP:
+            return
+        locks = self.address.mailbox.locks
+        for number, delivery in list(unsettled.items()):
+            receiver = delivery.link.context
+            if receiver is self and delivery.context not in locks:
+                del unsettled[number]
+
+    def settle(self, delivery: Delivery, outcome: Outcome, now_ms: int) -> Outcome:
+        """Do what the client decided; returns the outcome to confirm with."""
+        queue, mailbox, token = self.address.queue, self.address.mailbox, delivery.context
+        try:
+            match outcome:
+                case Accepted():
+                    queue.complete(mailbox, token, now_ms)
+                case Released():
+                    queue.release(mailbox, token, now_ms)
+                case Modified(undeliverable_here=True):
+                    queue.defer(mailbox, token, now_ms)
+                case Modified():
+                    queue.abandon(mailbox, token, now_ms)
+                case Rejected(error):
+                    info = error.info if error else {}
+                    facts = dead_letter_facts(
+                        info.get("DeadLetterReason"), info.get("DeadLetterErrorDescription")
+                    )
+                    queue.dead_letter(mailbox, token, now_ms, facts)
+                    outcome = Rejected()  # one with an error would mean that it failed
+        except BrokerError as refused:
+            return Rejected(Error(refused.condition, str(refused)))
+        return outcome
