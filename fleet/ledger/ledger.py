@@ -5,13 +5,12 @@ it returns, the fact is committed. What it refuses is in `errors`. Reading is `r
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy import Engine
 
-from contracts.fact import JsonObject
 from contracts.request import RunAccepted
 from contracts.states import State
 from fleet.ledger import cancel, claim, notes, outbox, record, redrive, start, sweep
@@ -136,11 +135,12 @@ class Ledger:
         return await self._writer.submit(record.record, record_)
 
     async def worker_seen(
-        self, worker: str, lanes: Sequence[str], now: datetime, facts: JsonObject
+        self, worker: str, lanes: Sequence[str], now: datetime, facts: Mapping[str, Any]
     ) -> None:
-        """A worker is alive and serves these lanes."""
+        """A worker is alive and serves these lanes. `facts`: small, and JSON."""
         await self._writer.submit(
-            notes.see_workers, notes.Seen(worker=worker, lanes=tuple(lanes), now=now, facts=facts)
+            notes.see_workers,
+            notes.Seen(worker=worker, lanes=tuple(lanes), now=now, facts=dict(facts)),
         )
 
     # --- notes ------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import json
 from collections import defaultdict
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from contracts.artifact import ArtifactPointer
 from contracts.decision import Decision
@@ -166,7 +166,9 @@ class LedgerReader:
 
     def history(self, run: str) -> list[EventRow]:
         """Every move of a run and its tasks, in the order they were made."""
-        query = select(tables.event).where(_e.run == run).order_by(_e.seq)
+        own = and_(_e.run == run, tables.OF_RUN)
+        tasks = _e.task.in_(select(_t.task).where(_t.run == run))
+        query = select(tables.event).where(or_(own, tasks)).order_by(_e.seq)
         with self._engine.connect() as connection:
             return [an_event(row) for row in connection.execute(query)]
 

@@ -4,6 +4,8 @@ There are no foreign keys: the ledger deletes nothing but promises that were tak
 checked on every bulk insert would cost more than the one writer needs telling.
 """
 
+import re
+
 from sqlalchemy import (
     Boolean,
     Column,
@@ -33,10 +35,11 @@ READY = text("task.state = 'waiting' AND task.pending = 0")
 LEASED = text("task.state = 'running'")
 OPEN = text("task.state IN ('queued', 'running', 'retrying', 'held', 'parked')")
 DUE = text("outbox.relayed IS NULL")
+OF_RUN = text("event.task IS NULL")
 
 
 def _partial(name: str, *columns: str, where: TextClause) -> Index:
-    bare = text(where.text.replace("task.", "").replace("outbox.", ""))
+    bare = text(re.sub(r"\b(task|outbox|event)\.", "", where.text))
     return Index(name, *columns, sqlite_where=bare, postgresql_where=bare, mssql_where=bare)
 
 
@@ -190,6 +193,7 @@ event = Table(
     Column("new", key(12), nullable=False),
     Column("detail", Text, nullable=False),
     Index(None, "task"),
+    _partial("ix_event_of_run", "run", where=OF_RUN),
 )
 
 worker = Table(

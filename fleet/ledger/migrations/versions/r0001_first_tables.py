@@ -65,6 +65,14 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("seq", name="pk_event"),
     )
+    op.create_index(
+        "ix_event_of_run",
+        "event",
+        ["run"],
+        sqlite_where=sa.text("task IS NULL"),
+        postgresql_where=sa.text("task IS NULL"),
+        mssql_where=sa.text("task IS NULL"),
+    )
     op.create_index("ix_event_task", "event", ["task"])
     op.create_table(
         "input",
