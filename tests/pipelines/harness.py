@@ -96,9 +96,10 @@ def run_pipeline(
     tenant: str = "tenant",
     overrides: Mapping[str, Any] | None = None,
     until: str | None = None,
+    root: Path = PIPELINES,
 ) -> Finished:
     """Run the pipeline in `folder`. `overrides` go into payloads that have such a field."""
-    home = PIPELINES / name
+    home = root / name
     spec = yaml.safe_load((home / "pipeline.yaml").read_text(encoding="utf-8"))
     values = {
         key: parameters.get(key, rule.get("default")) for key, rule in spec["parameters"].items()
