@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from console.demo.inputs import DemoInputs, held_against, make_inputs
+from console.errors import Refused
 from console.intake import Intake
 from console.live import Progress
 from console.output import say
@@ -79,7 +80,8 @@ class Demo:
     def show(self, inputs: DemoInputs, running: Running) -> DemoSummary:
         """Submit, follow, collect and verify.
 
-        Raises Refused, Unreachable, WaitedTooLong; a run that fails is part of the summary.
+        Raises Refused, Unreachable, WaitedTooLong; a run that fails, or that cannot be verified,
+        is part of the summary.
         """
         site = running.site
         began = time.monotonic()
@@ -102,7 +104,10 @@ class Demo:
         store = FolderStore(site.settings.artifacts_folder)
         self._export(made, store)
         say("running one run's deterministic stages again, to compare the bytes")
-        self.verification = verified(site, next(iter(self.runs.values())))
+        try:
+            self.verification = verified(site, next(iter(self.runs.values())))
+        except Refused as cause:
+            say(str(cause))  # a run that failed early; the summary says that nothing was verified
         return self._summary(inputs, rows, made, store, seconds)
 
     def _submit(self, inputs: DemoInputs, intake: Intake) -> None:

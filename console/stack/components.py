@@ -9,6 +9,8 @@ from typing import Self
 from console.stack.process import Component
 from fleet.settings import Settings
 
+BUS = "localbus"
+"""The name of the bus's process."""
 _LOOPBACK = "127.0.0.1"
 
 
@@ -43,7 +45,7 @@ class LocalBus:
         }
         arguments = [word for name, port in ports.items() for word in (name, str(port))]
         return Component(
-            name="localbus",
+            name=BUS,
             module="localbus",
             arguments=["--host", _LOOPBACK, "--data", str(self.data), *arguments],
             environment=environment,

@@ -1,4 +1,4 @@
-"""The local stack as one thing: started in order, tended while it runs, stopped in reverse order.
+"""The local stack as one thing: started in order, tended while it runs, stopped with the bus last.
 
 A home has one stack at a time. What is started is written to stack.json at once, so that
 `fleet down` can stop what a crash of this process left behind. A process that dies is started
@@ -15,6 +15,7 @@ from pathlib import Path
 from console.errors import Refused
 from console.site import Site
 from console.stack.components import (
+    BUS,
     LocalBus,
     bus_connection,
     dispatcher,
@@ -98,7 +99,7 @@ class Stack:
         self._write()
 
     def stop(self) -> None:
-        """Workers first, so that they can record and settle what they finish; the bus last."""
+        """Stop all of it, the bus last. Stopping twice is harmless; a kept stack is left alone."""
         if self._kept or not self._children:
             return
         stop_in_order([child.mark for child in self._children], self._settings.grace, self._reap)
@@ -158,11 +159,11 @@ class Stack:
 def stop_in_order(
     marks: Sequence[ProcessMark], grace: float, reap: Callable[[], None] | None = None
 ) -> None:
-    """Workers together, within their grace; then the others, last started first."""
-    workers = [mark for mark in marks if mark.name.startswith("worker")]
-    stop(workers, grace + STOP_PATIENCE, reap)
-    for mark in reversed([mark for mark in marks if mark not in workers]):
-        stop([mark], STOP_PATIENCE, reap)
+    """Whoever uses the bus first, all together, within the grace that running work has; then the
+    bus, so that what they finish is settled."""
+    users = [mark for mark in marks if mark.name != BUS]
+    stop(users, grace + STOP_PATIENCE, reap)
+    stop([mark for mark in marks if mark.name == BUS], STOP_PATIENCE, reap)
 
 
 @contextlib.contextmanager
