@@ -135,7 +135,7 @@ def _differences(outcome: Produced | Failed, recorded: Mapping[str, str]) -> Ite
         yield f"it failed this time: {outcome.fault.code}: {outcome.fault.message}"
         return
     made = {output.name: _digest(output.path) for output in outcome.outputs}
-    for name in sorted(made | recorded):
+    for name in sorted({*made, *recorded}):
         if name not in made:
             yield f"{name} was not made this time"
         elif name not in recorded:
