@@ -38,10 +38,14 @@ class Settings(BaseSettings):
     pipelines: Annotated[tuple[Path, ...], NoDecode] = (Path(pipelines.__file__).parent,)
     """Folders of pipeline folders, searched in order; `:` between them in the variable."""
     rules: Path = Path(policies.__file__).parent / "rules"
+    """Folder of the policy rules."""
     lanes_file: Path = LANES_FILE
+    """The lanes: their queues, the stage kinds they serve, their limits."""
     http_host: str = "127.0.0.1"
+    """Address that the dispatcher listens on."""
     http_port: int = Field(default=8780, ge=0, le=65535)
-    """0 takes a free port."""
+    """Port that the dispatcher listens on; 0 takes a free one. The local stack takes a free one
+    unless this is set."""
     relay_every: float = Field(default=0.5, gt=0)
     """Seconds between looks for envelopes that a crash left in the outbox."""
     sweep_every: float = Field(default=2.0, gt=0)
