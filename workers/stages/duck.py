@@ -198,8 +198,12 @@ def _create_documents(connection: Connection, name: str, items: Sequence[InputFi
         )
 
 
-def create_folder_views(connection: Connection, folder: Path, sql: str) -> None:
-    """A view for every CSV and Parquet file of `folder` whose stem is a word of `sql`."""
+def create_folder_views(connection: Connection, folder: Path, sql: str) -> list[Path]:
+    """A view for every CSV and Parquet file of `folder` whose stem is a word of `sql`.
+
+    Returns the files, sorted.
+    """
+    used: list[Path] = []
     words = set(re.findall(r"\w+", sql.lower()))
     for path in sorted(folder.iterdir()):
         suffix = path.suffix.lower()
@@ -208,6 +212,8 @@ def create_folder_views(connection: Connection, folder: Path, sql: str) -> None:
                 f"CREATE VIEW {identifier(path.stem)} AS SELECT * FROM "  # noqa: S608 - quoted
                 + _VIEWED[suffix].format(_quoted(str(path)))
             )
+            used.append(path)
+    return used
 
 
 def bound(connection: Connection, sql: str, values: Mapping[str, Scalar]) -> dict[str, Scalar]:

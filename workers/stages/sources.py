@@ -8,7 +8,7 @@ files are tables, named by their stems.
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from workers.stages.text_columns import batch_of, schema_of
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _SQLITE_AWAY = ("unable to open", "locked", "malformed", "disk i/o", "not a database")
 _FOLDER_MEMORY_MB = 512
+_WENT_AWAY = "it was removed or replaced while it was read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +81,8 @@ def _reading_folder(bench: Workbench, query: Query, folder: Path) -> Iterator[Re
                 dialect=DefaultDialect(paramstyle="numeric_dollar")
             )
             single_select(connection, str(compiled), query.file)
-            duck.create_folder_views(connection, folder.resolve(), query.sql)
+            files = duck.create_folder_views(connection, folder.resolve(), query.sql)
+            still_there = _witness(files)
             values = [_value(query, name) for name in compiled.positiontup or ()]
             asked = f"({duck.bare(str(compiled))}\n)"
             names = [row[0] for row in connection.execute(f"DESCRIBE {asked}", values).fetchall()]
@@ -97,6 +99,8 @@ def _reading_folder(bench: Workbench, query: Query, folder: Path) -> Iterator[Re
                 query.batch_rows,
             )
             yield Reading(schema=schema, batches=(batch.cast(schema) for batch in reader))
+        if not still_there():
+            raise _unreachable(query.source, _WENT_AWAY)
     except StageFault as error:
         raise _of_a_folder(query, folder, error) from None
 
@@ -131,7 +135,8 @@ def _reading_database(query: Query, address: str) -> Iterator[Reading]:
     values = {name: _value(query, name) for name in statement.compile().params}
     with _database_errors(query, address):
         url = make_url(address)
-        still_there = _witness(url)
+        file = _sqlite_file(url)
+        still_there = _witness([file] if file else [])
         engine = sa.create_engine(
             url, poolclass=NullPool, hide_parameters=True, **_read_only_engine(url)
         )
@@ -147,7 +152,7 @@ def _reading_database(query: Query, address: str) -> Iterator[Reading]:
         finally:
             engine.dispose()
         if not still_there():
-            raise _unreachable(query.source, "it was removed or replaced while it was read")
+            raise _unreachable(query.source, _WENT_AWAY)
 
 
 def _batches(
@@ -166,14 +171,11 @@ def _require_select(query: Query) -> None:
 
 
 def _read_only_engine(url: URL) -> dict[str, Any]:
-    if url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}:
-        path = Path(str(url.database)).absolute()
-
-        def connect() -> sqlite3.Connection:
-            return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=10)
-
-        return {"creator": connect}
-    return {}
+    path = _sqlite_file(url)
+    if path is None:
+        return {}
+    address = f"{path.as_uri()}?mode=ro"
+    return {"creator": lambda: sqlite3.connect(address, uri=True, timeout=10)}
 
 
 def _make_read_only(connection: sa.Connection) -> None:
@@ -186,21 +188,31 @@ def _make_read_only(connection: sa.Connection) -> None:
             pass  # no such statement: the single SELECT and the rollback remain
 
 
-def _witness(url: URL) -> Callable[[], bool]:
-    """Says later whether an SQLite file is still the one that was opened: SQLite would not."""
+def _witness(paths: Sequence[Path]) -> Callable[[], bool]:
+    """Says later whether these are still the files that were opened.
+
+    A reader with a file open would not notice that its name is gone, or stands for another file.
+    """
+
+    def identities() -> list[tuple[int, int] | None]:
+        return [_identity(path) for path in paths]
+
+    before = identities()
+    return lambda: identities() == before
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _sqlite_file(url: URL) -> Path | None:
     if url.get_backend_name() != "sqlite" or url.database in {None, "", ":memory:"}:
-        return lambda: True
-    path = Path(str(url.database))
-
-    def identity() -> tuple[int, int] | None:
-        try:
-            status = path.stat()
-        except OSError:
-            return None
-        return status.st_dev, status.st_ino
-
-    before = identity()
-    return lambda: identity() == before
+        return None
+    return Path(str(url.database)).absolute()
 
 
 @contextmanager

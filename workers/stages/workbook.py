@@ -140,7 +140,8 @@ class _Sheets:
             for table in packet.tables:
                 sheet.write_string(row, 1, table.title, self._style())
                 sheet.write_string(row, 2, f"{len(table.rows):,} rows", self._style(align="right"))
-                sheet.write_string(row, 3, table.note, self._style(font_color=_QUIET))
+                aside = self._style(font_color=_QUIET, align="left", indent=1)
+                sheet.write_string(row, 3, table.note, aside)
                 row += 1
         for note in dict.fromkeys(note for packet in packets for note in packet.notes):
             row += 1
@@ -168,7 +169,10 @@ class _Sheets:
             sheet.write_string(row, 1, figure.label, self._style())
             _write(sheet, row, 2, figure.value, figure.format, style=style)
             sheet.write_string(
-                row, 3, figure.note, self._style(font_color=_QUIET, text_wrap=True, indent=1)
+                row,
+                3,
+                figure.note,
+                self._style(font_color=_QUIET, text_wrap=True, align="left", indent=1),
             )
             row += 1
         return row

@@ -126,6 +126,22 @@ def test_a_source_that_disappears_while_it_is_read_leaves_nothing(tmp_path: Path
     assert not (bench.scratch / "rows.parquet").exists()
 
 
+def test_a_file_of_a_folder_that_disappears_leaves_nothing(tmp_path: Path) -> None:
+    """The same for a folder: a table's file removed between two batches fails the stage."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    path = folder / "claims.csv"
+    path.write_text("id\n" + "".join(f"{n}\n" for n in range(50_000)), encoding="utf-8")
+    signals = Signals(lambda done: path.unlink(missing_ok=True))
+    sql = "SELECT id FROM claims"
+    bench = mirror(tmp_path, sql, str(folder), batch_rows=1_000, signals=signals)
+
+    kind, code, _ = fault_of(bench)
+
+    assert (kind, code) == ("transient", "source.unreachable")
+    assert not (bench.scratch / "rows.parquet").exists()
+
+
 def test_a_cancelled_mirror_stops_between_batches(tmp_path: Path) -> None:
     """Cancellation is noticed at the next batch, and nothing is produced."""
     address = database(tmp_path / "c.db", "id INTEGER", [(n,) for n in range(5_000)])
