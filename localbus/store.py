@@ -108,6 +108,8 @@ class Store:
             level = {"full": "FULL", "normal": "NORMAL", "none": "OFF"}[durability.value]
             self._db.execute(f"PRAGMA synchronous = {level}")
             self._db.execute("PRAGMA temp_store = MEMORY")
+            # A message is mostly gone soon: the longer the log, the fewer pages ever leave it.
+            self._db.execute("PRAGMA wal_autocheckpoint = 8000")
             self._db.execute("PRAGMA cache_size = -16384")
             self._db.execute("BEGIN IMMEDIATE")
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
