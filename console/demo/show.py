@@ -108,6 +108,9 @@ class Demo:
             self.verification = verified(site, next(iter(self.runs.values())))
         except Refused as cause:
             say(str(cause))  # a run that failed early; the summary says that nothing was verified
+        else:
+            if not self.verification.same:
+                say(self.verification.in_words)
         return self._summary(inputs, rows, made, store, seconds)
 
     def _submit(self, inputs: DemoInputs, intake: Intake) -> None:
