@@ -76,7 +76,7 @@ def _facts(output: Output, envelope: Envelope) -> JsonObject:
         "media_type": output.media_type,
         "scanned": report.scanned,
         "findings": len(report.findings),
-        "finding_kinds": sorted({finding.kind for finding in report.findings}),
+        "finding_kinds": [*sorted({finding.kind.value for finding in report.findings})],
     }
 
 

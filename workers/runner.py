@@ -13,7 +13,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from contracts.lane import Mode
 from contracts.outcome import Failed, Fault, FaultKind, Produced
@@ -100,7 +100,8 @@ class HandlerRunner:
         running = self._start(handler, replace(bench, signals=signals), mode)
         told = asyncio.ensure_future(lease.ended.wait())
         try:
-            await asyncio.wait({running, told}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {running, told}
+            await asyncio.wait(either, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
             if running.done():
                 return self._result(running)
             signals.cancel()
