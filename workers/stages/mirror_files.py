@@ -79,7 +79,7 @@ def _matching(payload: MirrorFiles, root: Path, folder: Path) -> dict[str, Path]
     """Artifact name to real path."""
     files: dict[str, Path] = {}
     for pattern in payload.include:
-        matches = [path for path in folder.glob(pattern) if path.is_file()]
+        matches = _files(folder, pattern)
         if not matches:
             raise StageFault(
                 FaultKind.BAD_INPUT, "source.empty", f"no file matches {pattern}", pattern=pattern
@@ -96,6 +96,15 @@ def _matching(payload: MirrorFiles, root: Path, folder: Path) -> dict[str, Path]
                     FaultKind.BAD_INPUT, "source.keys", f"two files would be named {name}"
                 )
     return files
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    try:
+        if ".." not in PurePosixPath(pattern).parts:
+            return [path for path in folder.glob(pattern) if path.is_file()]
+    except (ValueError, NotImplementedError):  # `a**b`, or an absolute pattern
+        pass
+    raise StageFault(FaultKind.PERMANENT, "source.refused", f"{pattern} is no pattern in a folder")
 
 
 def artifact_name(relative: str) -> str:

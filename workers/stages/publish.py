@@ -26,7 +26,7 @@ import re
 from decimal import Decimal
 from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from contracts.artifact import Tier
 from contracts.fact import StrictFact
@@ -286,7 +286,12 @@ def _summary(bench: Workbench, payload: PublishPacket) -> Summary | None:
             "input.missing",
             f"stage {payload.summary} must give one summary, not {len(items)}",
         )
-    return Summary.model_validate_json(items[0].path.read_bytes())
+    try:
+        return Summary.model_validate_json(items[0].path.read_bytes())
+    except ValidationError:
+        raise StageFault(
+            FaultKind.PERMANENT, "packet.refused", f"stage {payload.summary} gave no summary"
+        ) from None
 
 
 def _origins(bench: Workbench) -> tuple[Origin, ...]:

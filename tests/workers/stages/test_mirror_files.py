@@ -62,6 +62,14 @@ def test_nothing_outside_the_source_is_read(tmp_path: Path, source: Path) -> Non
     assert fault_of(mirror(tmp_path, "*.json"))[1] == "source.refused"
 
 
+@pytest.mark.parametrize("pattern", ["a/../../*.json", "a/..", "a**b", "x/**z"])
+def test_a_pattern_that_leads_elsewhere_is_refused(
+    tmp_path: Path, source: Path, pattern: str
+) -> None:
+    """Neither dots nor a malformed pattern is followed."""
+    assert fault_of(mirror(tmp_path, pattern))[1] == "source.refused"
+
+
 @pytest.mark.parametrize("folder", ["absent", "a/contract.json/x"])
 def test_a_folder_that_is_away_can_be_tried_again(
     tmp_path: Path, source: Path, folder: str

@@ -149,6 +149,15 @@ def test_a_template_reaches_nothing_but_its_tables(tmp_path: Path, template: str
     assert fault_of(summary(tmp_path, template))[1] == "summary.refused"
 
 
+def test_a_summary_that_is_none_is_refused(tmp_path: Path) -> None:
+    """Another stage's table or JSON in the place of words is said, never shown."""
+    bench = publish(tmp_path, LAYOUT, summary="lines")
+    missing = publish(tmp_path / "b", LAYOUT, summary="absent")
+
+    assert fault_of(bench)[1] == "packet.refused"
+    assert fault_of(missing)[1] == "input.missing"
+
+
 def test_a_packet_carries_its_summary(tmp_path: Path) -> None:
     """The words and their author come along; figures do not come from them."""
     made = run_stage(summary(tmp_path / "agent", "Words."))
