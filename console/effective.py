@@ -25,8 +25,18 @@ def _shown(name: str, value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, SecretStr):
-        secret = value.get_secret_value()
-        return masked(secret) if name == "ledger_url" else _KEY.sub(rf"\1={_HIDDEN}", secret)
+        return _partly_shown(name, value.get_secret_value())
     if isinstance(value, tuple):
         return os.pathsep.join(str(item) for item in value)
     return str(value)
+
+
+def _partly_shown(name: str, secret: str) -> str:
+    """What of a secret may be seen: where it leads. Of an unknown one, nothing."""
+    match name:
+        case "ledger_url":
+            return masked(secret)
+        case "bus_connection":
+            return _KEY.sub(rf"\1={_HIDDEN}", secret)
+        case _:
+            return _HIDDEN

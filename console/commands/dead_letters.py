@@ -10,7 +10,9 @@ from console.session import session_of
 
 def dead_letters(
     context: typer.Context,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 50,
+    limit: Annotated[
+        int, typer.Option(min=1, max=10_000, metavar="N", help="At most so many.")
+    ] = 50,
     as_json: Json = False,
 ) -> None:
     """List what did not get through, and why.

@@ -15,9 +15,14 @@ if TYPE_CHECKING:
 def demo(
     context: typer.Context,
     *,
-    clients: Annotated[int, typer.Option(min=1, max=500, help="Clients, and so runs.")] = 12,
+    clients: Annotated[
+        int, typer.Option(min=1, max=500, metavar="N", help="Clients, and so runs.")
+    ] = 12,
     lines: Annotated[
-        int, typer.Option(min=1000, max=10_000_000, help="Claim lines of all clients together.")
+        int,
+        typer.Option(
+            min=1000, max=10_000_000, metavar="N", help="Claim lines of all clients together."
+        ),
     ] = 200_000,
     workers: Workers = 2,
     home: Annotated[

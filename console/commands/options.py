@@ -6,4 +6,6 @@ import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or its unique beginning.")]
-Workers = Annotated[int, typer.Option(min=1, max=64, help="Worker processes of the stack.")]
+Workers = Annotated[
+    int, typer.Option(min=1, max=64, metavar="N", help="Worker processes of the stack.")
+]

@@ -12,7 +12,9 @@ from contracts.states import RUN_STATES, State
 def runs(
     context: typer.Context,
     *,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 20,
+    limit: Annotated[
+        int, typer.Option(min=1, max=10_000, metavar="N", help="At most so many.")
+    ] = 20,
     state: Annotated[
         str | None, typer.Option(help=f"Only runs in this state: {', '.join(sorted(RUN_STATES))}.")
     ] = None,

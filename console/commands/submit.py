@@ -33,13 +33,17 @@ def submit(
     requester: Annotated[
         str | None, typer.Option(help="Who asks; default: the name of this user.")
     ] = None,
-    priority: Annotated[int, typer.Option(min=0, max=9, help="9 is the most urgent.")] = 5,
+    priority: Annotated[
+        int, typer.Option(min=0, max=9, metavar="N", help="9 is the most urgent.")
+    ] = 5,
     flag: Annotated[
-        list[str] | None, typer.Option(help="An explicit permission, for example mutate.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="An explicit permission, for example mutate."),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the run to end.")] = False,
     timeout: Annotated[
-        float | None, typer.Option(min=0, help="With --wait: at most so many seconds.")
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help="With --wait: at most so many seconds."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -55,7 +59,7 @@ def submit(
     \b
     Examples:
       fleet submit claims_reconciliation --param source=../shared/data/synthea --wait
-      fleet submit guarantee_report --param client=C-001 --tenant acme --key 2024-q1
+      fleet submit guarantee_report --param client=alder-health --tenant alder-health --key 2024
     """
     from console import output
     from console.errors import Refused, Unreachable
