@@ -2,24 +2,15 @@
 
 `enclosed` gives a connection whose memory is bounded, that spills only into the attempt's scratch
 folder, loads no extension, reaches no network, and opens no file but the inputs; the configuration
-is then locked, so a pipeline's SQL cannot open it again. Inputs are views:
-
-- `<stage>` where the stage has one output name (its partitions' files together);
-- `<stage>_<output>` otherwise: `checked_accepted` for `accepted.parquet` of the stage `checked`.
-
-Parquet and CSV become rows (CSV as text, an empty field as null). A JSON file becomes one row:
-`partition`, `name` and `document` (type JSON): nothing is guessed about its shape. Other files have
-no view.
-
-A cancelled attempt interrupts the query. The time zone is UTC.
+is then locked, so a pipeline's SQL cannot open it again. `workers.stages.views` puts the
+inputs in reach. A cancelled attempt interrupts the query. The time zone is UTC.
 """
 
-import json
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -28,7 +19,7 @@ import pyarrow as pa
 from contracts.outcome import FaultKind
 from contracts.stage_payloads import Scalar
 from workers.stages.faults import cancelled, plain
-from workers.stages.handler import InputFile, Signals, StageFault, Workbench
+from workers.stages.handler import Signals, StageFault, Workbench
 from workers.stages.parquet import ROW_GROUP, write_parquet
 
 _POLL = 0.05
@@ -122,100 +113,6 @@ def _interrupted_when_cancelled(connection: Connection, signals: Signals) -> Ite
         watcher.join()
 
 
-@contextmanager
-def enclosed_inputs(bench: Workbench, *, memory_mb: int, threads: int) -> Iterator[Connection]:
-    """A connection with the workbench's inputs as views. Raises StageFault."""
-    tables = input_views(bench.inputs)
-    files = [item.path for items in tables.values() for item in items]
-    with enclosed(bench, memory_mb=memory_mb, threads=threads, files=files) as connection:
-        for name, items in tables.items():
-            _create_view(connection, name, items)
-        yield connection
-
-
-def input_views(
-    inputs: Mapping[str, tuple[InputFile, ...]],
-) -> dict[str, list[InputFile]]:
-    """The files behind each view, in the order given. Raises StageFault (input.ambiguous)."""
-    views: dict[str, list[InputFile]] = {}
-    for stage, items in sorted(inputs.items()):
-        names = sorted({item.pointer.name for item in items})
-        for name in names:
-            suffix = PurePosixPath(name).suffix.lower()
-            if suffix not in _VIEWED:
-                continue
-            stem = re.sub(r"[^a-z0-9]+", "_", name[: -len(suffix)].lower()).strip("_")
-            view = stage if len(names) == 1 else f"{stage}_{stem}"
-            if view in views:
-                raise StageFault(
-                    FaultKind.PERMANENT,
-                    "input.ambiguous",
-                    f"two outputs of the stages read here would both be the table {view!r}",
-                )
-            views[view] = [item for item in items if item.pointer.name == name]
-    return views
-
-
-def _create_view(connection: Connection, name: str, items: Sequence[InputFile]) -> None:
-    suffix = PurePosixPath(items[0].pointer.name).suffix.lower()
-    if suffix == ".json":
-        _create_documents(connection, name, items)
-        return
-    paths = ", ".join(_quoted(str(item.path)) for item in items)
-    connection.execute(
-        f"CREATE VIEW {identifier(name)} AS SELECT * FROM {_VIEWED[suffix].format(paths)}"  # noqa: S608 - quoted above
-    )
-
-
-_CSV = (
-    "read_csv([{}], all_varchar = true, header = true, delim = ',', quote = '\"', escape = '\"', "
-    "null_padding = false, ignore_errors = false, strict_mode = true)"
-)
-_VIEWED = {
-    ".parquet": "read_parquet([{}], hive_partitioning = false)",
-    ".csv": _CSV,
-    ".json": "",
-}
-
-
-def _create_documents(connection: Connection, name: str, items: Sequence[InputFile]) -> None:
-    connection.execute(
-        f"CREATE TABLE {identifier(name)} (partition VARCHAR, name VARCHAR, document JSON)"
-    )
-    for item in items:
-        pointer = item.pointer
-        try:
-            text = item.path.read_text(encoding="utf-8-sig")
-            json.loads(text)
-        except (OSError, ValueError):  # a UnicodeDecodeError is a ValueError
-            raise StageFault(
-                FaultKind.BAD_INPUT, "input.unreadable", f"{pointer.name} is not JSON in UTF-8"
-            ) from None
-        partition = pointer.provenance.partition if pointer.provenance else ""
-        connection.execute(
-            f"INSERT INTO {identifier(name)} VALUES (?, ?, ?)",  # noqa: S608 - quoted
-            [partition, pointer.name, text],
-        )
-
-
-def create_folder_views(connection: Connection, folder: Path, sql: str) -> list[Path]:
-    """A view for every CSV and Parquet file of `folder` whose stem is a word of `sql`.
-
-    Returns the files, sorted.
-    """
-    used: list[Path] = []
-    words = set(re.findall(r"\w+", sql.lower()))
-    for path in sorted(folder.iterdir()):
-        suffix = path.suffix.lower()
-        if suffix in {".csv", ".parquet"} and path.stem.lower() in words and path.is_file():
-            connection.execute(
-                f"CREATE VIEW {identifier(path.stem)} AS SELECT * FROM "  # noqa: S608 - quoted
-                + _VIEWED[suffix].format(_quoted(str(path)))
-            )
-            used.append(path)
-    return used
-
-
 def bound(connection: Connection, sql: str, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
     """Those of `values` that `sql` names as `$name`. Raises StageFault (sql.failed)."""
     wanted = connection.extract_statements(sql)[0].named_parameters
@@ -297,7 +194,3 @@ def bare(sql: str) -> str:
 def identifier(name: str) -> str:
     """`name` quoted as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -1,120 +1,45 @@
 """publish.packet: promotes chosen columns of chosen tables to a scoped, curated packet.
 
-The layout file says what is published, so nothing leaves by accident:
-
-    title: Guarantee report
-    subtitle: Pharmacy network guarantees
-    figures:
-      - {label: Shortfall, view: guarantees_totals, column: shortfall_cents, format: money,
-         tone: bad, note: "..."}                  # of the view's single row
-    tables:
-      - name: guarantees
-        view: guarantees_lines
-        title: Guarantees
-        order: [channel, drug_class, measure desc]  # ties fall to all columns, left to right
-        columns: [{name: channel, title: Channel}, {name: shortfall_cents, title: Shortfall,
-                   format: money}]
-        total: [shortfall_cents]
-        tones: {missed: bad, met: good}
-    notes: [Amounts are in US dollars.]
-
 Promises: rows of another scope fail the stage (`scope.broken`) and publish nothing; totals are
-summed as integers; the packet's bytes depend on inputs, layout and payload alone.
+summed as integers; the packet's bytes depend on inputs, layout and payload alone. What a layout
+file says is in `workers.stages.packet_layout`.
 """
 
 import re
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ValidationError
 
 from contracts.artifact import Tier
-from contracts.fact import StrictFact
 from contracts.outcome import FaultKind, Output, Produced
-from contracts.stage_payloads import PublishPacket, TableName
+from contracts.stage_payloads import PublishPacket
 from workers.stages import duck
 from workers.stages.faults import plain, stop_if_cancelled
 from workers.stages.handler import StageFault, Workbench
 from workers.stages.packet import (
-    Align,
     Cell,
     Column,
     Figure,
-    Format,
     Origin,
     Packet,
     Summary,
     Table,
-    Tone,
     rows_digest,
 )
+from workers.stages.packet_layout import FigureLayout, Layout, TableLayout
 from workers.stages.reading import payload_of, pipeline_model
+from workers.stages.views import enclosed_inputs
 
 _MEMORY_MB = 512
 _ORDER = re.compile(r"([a-z][a-z0-9_]*)( asc| desc)?")
-
-
-class FigureLayout(StrictFact):
-    """A key figure: a column of a view that has one row, or how many rows a view has."""
-
-    label: str
-    view: TableName
-    column: TableName | None = None
-    count: bool = False
-    format: Format = "text"
-    tone: Tone | None = None
-    note: str = ""
-
-    @model_validator(mode="after")
-    def _names_one_thing(self) -> Self:
-        if self.count == (self.column is not None):
-            raise ValueError(f"figure {self.label!r} needs either a column or count: true")
-        return self
-
-
-class ColumnLayout(StrictFact):
-    """A column to publish."""
-
-    name: TableName
-    title: str
-    format: Format = "text"
-    align: Align = "auto"
-    width: int = 0
-
-
-class TableLayout(StrictFact):
-    """A table to publish."""
-
-    name: TableName
-    view: TableName
-    title: str
-    note: str = ""
-    where: dict[TableName, str | int] = {}
-    """Only rows whose columns hold these values."""
-    other_than: dict[TableName, str | int] = {}
-    """Only rows whose columns hold anything but these values."""
-    columns: tuple[ColumnLayout, ...] = Field(min_length=1)
-    order: tuple[str, ...] = ()
-    total: tuple[TableName, ...] = ()
-    tones: dict[str, Tone] = {}
-    empty: str = "Nothing to show."
-
-
-class Layout(StrictFact):
-    """A layout file."""
-
-    title: str
-    subtitle: str = ""
-    figures: tuple[FigureLayout, ...] = ()
-    tables: tuple[TableLayout, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def publish_packet(bench: Workbench) -> Produced:
     """Make the packet. Raises StageFault (packet.*, scope.broken, sql.*, input.*)."""
     payload = payload_of(bench, PublishPacket)
     layout = pipeline_model(bench, payload.layout, Layout, "packet.refused")
-    with duck.enclosed_inputs(bench, memory_mb=_MEMORY_MB, threads=1) as connection:
+    with enclosed_inputs(bench, memory_mb=_MEMORY_MB, threads=1) as connection:
         _require_scope(connection, payload, layout)
         figures = tuple(_figure(connection, figure) for figure in layout.figures)
         tables: list[Table] = []

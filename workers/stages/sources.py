@@ -28,6 +28,7 @@ from workers.stages.faults import plain
 from workers.stages.handler import StageFault, Workbench
 from workers.stages.reading import address_of, folder_of
 from workers.stages.text_columns import batch_of, schema_of
+from workers.stages.views import create_folder_views
 
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _SQLITE_AWAY = ("unable to open", "locked", "malformed", "disk i/o", "not a database")
@@ -81,7 +82,7 @@ def _reading_folder(bench: Workbench, query: Query, folder: Path) -> Iterator[Re
                 dialect=DefaultDialect(paramstyle="numeric_dollar")
             )
             single_select(connection, str(compiled), query.file)
-            files = duck.create_folder_views(connection, folder.resolve(), query.sql)
+            files = create_folder_views(connection, folder.resolve(), query.sql)
             still_there = _witness(files)
             values = [_value(query, name) for name in compiled.positiontup or ()]
             asked = f"({duck.bare(str(compiled))}\n)"

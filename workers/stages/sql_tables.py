@@ -9,10 +9,11 @@ from contracts.outcome import FaultKind, Output, Produced
 from contracts.stage_payloads import SqlTables
 from workers.stages import parquet
 from workers.stages.determinism import require_deterministic
-from workers.stages.duck import enclosed_inputs, write_table
+from workers.stages.duck import write_table
 from workers.stages.faults import stop_if_cancelled
 from workers.stages.handler import StageFault, Workbench
 from workers.stages.reading import payload_of, pipeline_text
+from workers.stages.views import enclosed_inputs
 
 
 def make_tables(bench: Workbench) -> Produced:

@@ -22,6 +22,7 @@ from workers.stages.handler import StageFault, Workbench
 from workers.stages.packet import shown
 from workers.stages.publish import cell
 from workers.stages.reading import payload_of, pipeline_text
+from workers.stages.views import enclosed_inputs
 
 FALLBACK = "template"
 """The author, where no model wrote."""
@@ -67,7 +68,7 @@ def _fill_in(bench: Workbench) -> Produced:
 
 def _tables(bench: Workbench, payload: AgentSummary) -> dict[str, list[dict[str, Any]]]:
     tables: dict[str, list[dict[str, Any]]] = {}
-    with duck.enclosed_inputs(bench, memory_mb=_MEMORY_MB, threads=1) as connection:
+    with enclosed_inputs(bench, memory_mb=_MEMORY_MB, threads=1) as connection:
         for view in payload.tables:
             names, rows = duck.rows_of(
                 connection,

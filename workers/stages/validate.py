@@ -34,6 +34,7 @@ from workers.stages.determinism import require_deterministic
 from workers.stages.handler import StageFault, Workbench
 from workers.stages.reading import payload_of, pipeline_model
 from workers.stages.sql_tables import refuse_agents_words
+from workers.stages.views import enclosed_inputs
 
 
 class Rule(StrictFact):
@@ -74,7 +75,7 @@ def validate_rules(bench: Workbench) -> Produced | Failed:
     refuse_agents_words(bench)
     rules = pipeline_model(bench, payload.rules, Rules, "rules.refused")
     limits = {"memory_mb": payload.memory_mb, "threads": payload.threads}
-    with duck.enclosed_inputs(bench, **limits) as connection:
+    with enclosed_inputs(bench, **limits) as connection:
         _check(connection, payload, rules)
         bench.signals.progress(1, 2, "rows checked")
         broken = _broken_rows(connection, rules)
