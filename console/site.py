@@ -32,11 +32,7 @@ class Site:
         given: dict[str, object] = {} if home is None else {"home": home}
         settings = load_settings(**given)
         stack = read_record(settings.stack_file)
-        found = {
-            name: value
-            for name, value in _told_by(stack, settings.home).items()
-            if name not in settings.model_fields_set
-        }
+        found = _told_by(stack, settings)
         origins = dict.fromkeys(Settings.model_fields, "default")
         origins |= dict.fromkeys(found, "stack")
         origins |= {
@@ -85,12 +81,14 @@ class Site:
         return LedgerReader(self.settings.ledger_address)
 
 
-def _told_by(stack: StackRecord | None, home: Path) -> dict[str, object]:
+def _told_by(stack: StackRecord | None, settings: Settings) -> dict[str, object]:
+    """What the running stack says of itself, but for what was set otherwise."""
     if stack is None:
         return {}
     told: dict[str, object] = {"http_host": stack.http_host, "http_port": stack.http_port}
-    if (connection := read_secret(home)) is not None:
+    connection = read_secret(settings.home)
+    # The certificate goes with the stack's own bus and no other.
+    if connection is not None and settings.bus_connection is None:
         told["bus_connection"] = connection
-        if stack.bus_certificate is not None:
-            told["bus_certificate"] = home / stack.bus_certificate
-    return told
+        told["bus_certificate"] = stack.bus_certificate
+    return {name: value for name, value in told.items() if name not in settings.model_fields_set}

@@ -20,6 +20,10 @@ from console.stack.record import ProcessMark
 _POLL = 0.05
 """Seconds between looks at a process that is to end."""
 _KILL_PATIENCE = 5.0
+_FIRST_DELAY, _LONGEST_DELAY = 0.1, 10.0
+"""Seconds before a process that died is started again; doubled each time that it dies soon."""
+_SETTLED = 60.0
+"""Seconds of running after which earlier deaths no longer count."""
 _TAIL = 15
 """Lines of a log that are shown when its process fails."""
 _TAIL_BYTES = 16_384
@@ -44,6 +48,9 @@ class Child:
         self.log = home / "logs" / f"{component.name}.log"
         self._ready_file = home / "logs" / f"{component.name}.ready"
         self.restarts = 0
+        """Times that it was started again, since it last ran for long."""
+        self._began = 0.0
+        self._died: float | None = None
         self._process = self._started()
         self.mark = ProcessMark.of(component.name, self._process.pid)
 
@@ -66,6 +73,18 @@ class Child:
             return f"was ended by {signal.Signals(-code).name}"
         return f"ended with exit code {code}"
 
+    def due(self) -> bool:
+        """Whether it has died and may be started again: at once, then after longer and longer."""
+        if self.running:
+            return False
+        now = time.monotonic()
+        if self._died is None:
+            self._died = now
+            if now - self._began > _SETTLED:
+                self.restarts = 0
+        delay = min(_FIRST_DELAY * 2**self.restarts, _LONGEST_DELAY) if self.restarts else 0.0
+        return now - self._died >= delay
+
     def restart(self) -> None:
         """Start it again, in the same log. Whatever the dead one had started is ended first."""
         kill_group(self.mark)
@@ -86,6 +105,7 @@ class Child:
     def _started(self) -> subprocess.Popen[bytes]:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._ready_file.unlink(missing_ok=True)
+        self._began, self._died = time.monotonic(), None
         arguments = [*self.component.arguments, "--ready-file", str(self._ready_file)]
         with self.log.open("ab") as log:
             return subprocess.Popen(  # noqa: S603 - our own interpreter and module

@@ -85,7 +85,7 @@ class Stack:
         Raises Unreachable, with the end of the log, for what dies again and again.
         """
         for child in self._children:
-            if child.running:
+            if not child.due():
                 continue
             if child.restarts >= _RESTARTS:
                 raise child.failure(f"{child.ending}, after {child.restarts} restarts")

@@ -82,6 +82,20 @@ def test_a_dead_process_is_started_again(start: Start) -> None:
     assert child.log.read_text().count("at work as") == 2
 
 
+def test_what_dies_at_once_waits_before_it_is_started_again(start: Start) -> None:
+    """The first restart is due at once; each further one later, so that a broken process does not
+    keep the machine busy."""
+    child = start("fail")
+    until(lambda: not child.running)
+    assert child.due()
+
+    for _ in range(6):
+        child.restart()
+        until(lambda: not child.running)
+
+    assert not child.due()
+
+
 def test_a_failure_shows_the_end_of_the_log(start: Start) -> None:
     """What a process said last is part of the error about it."""
     child = start("fail")
