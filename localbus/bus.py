@@ -9,6 +9,7 @@ A store that fails to commit ends the bus: memory and disk no longer agree.
 from __future__ import annotations
 
 import asyncio
+import heapq
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Protocol
 from localbus.broker.mailbox import Mailbox
 from localbus.broker.namespace import Namespace
 from localbus.clock import Clock
+from localbus.faults import Faults
 from localbus.store import Store
 
 _PUMP_LIMIT = 250
@@ -48,10 +50,14 @@ class Bus:
         self.clock = clock
         self.loop = loop
         self.failure: asyncio.Future[None] = loop.create_future()
+        self.faults: Faults | None = None
+        """What is to go wrong, in a server that has a control API."""
         self._store = store
         self._changed: dict[int, Mailbox] = {}
         self._draining: list[Callable[[], None]] = []
         self._writers: dict[Flushable, None] = {}
+        self._later: list[tuple[int, int, Callable[[], None]]] = []
+        self._later_count = 0
         self._turn: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms: int | None = None
@@ -77,6 +83,12 @@ class Bus:
     def will_drain(self, drain: Callable[[], None]) -> None:
         """Call this once the mailboxes have been seen to this turn."""
         self._draining.append(drain)
+        self.wake()
+
+    def at(self, due_ms: int, call: Callable[[], None]) -> None:
+        """Call this in a turn, once the clock says `due_ms`; earlier ones first."""
+        self._later_count += 1  # calls of one time are made in the order they were asked for
+        heapq.heappush(self._later, (due_ms, self._later_count, call))
         self.wake()
 
     async def committed(self) -> None:
@@ -108,6 +120,8 @@ class Bus:
         now_ms = self.clock.now_ms()
         for mailbox in self.namespace.tick(now_ms):
             self._changed[mailbox.id] = mailbox
+        while self._later and self._later[0][0] <= now_ms:
+            heapq.heappop(self._later)[2]()
         changed, self._changed = self._changed, {}
         for mailbox in changed.values():
             if mailbox.pump(now_ms, _PUMP_LIMIT):
@@ -119,6 +133,8 @@ class Bus:
 
     def _set_timer(self) -> None:
         alarm_ms = self.namespace.next_alarm_ms()
+        if self._later and (alarm_ms is None or self._later[0][0] < alarm_ms):
+            alarm_ms = self._later[0][0]
         if self._timer is not None:
             if alarm_ms == self._timer_ms and self._timer.when() > self.loop.time():
                 return

@@ -52,9 +52,14 @@ def answer(request: Request, address: Address, now_ms: int) -> bytes:
     except (Malformed, DecodeError) as error:
         return _failure(request, 400, "com.microsoft:argument-error", str(error))
     except BrokerError as error:
-        return _failure(request, error.status, error.condition, str(error))
+        return refusal(request, error)
     facts = {"statusCode": Int(status), "statusDescription": "OK" if status == 200 else "NoContent"}
     return render_response(request.message_id, facts, value)
+
+
+def refusal(request: Request, refused: BrokerError) -> bytes:
+    """The answer that says what was refused, and that nothing has changed."""
+    return _failure(request, refused.status, refused.condition, str(refused))
 
 
 def _failure(request: Request, status: int, condition: str, description: str) -> bytes:

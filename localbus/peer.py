@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import cast
 
-from localbus import management
+from localbus import management, sabotage
 from localbus.amqp import message as amqp_message
 from localbus.amqp.codec import DecodeError
 from localbus.amqp.connection import (
@@ -40,6 +40,7 @@ from localbus.broker.message import read
 from localbus.broker.namespace import Address
 from localbus.broker.queue import Queue
 from localbus.bus import Bus
+from localbus.faults import Fault, Moment
 from localbus.receiver import Receiver
 
 _CBS = "$cbs"
@@ -76,6 +77,7 @@ class Peer(asyncio.Protocol):
         self.connection = Connection(container_id, limits)
         self.writable = True
         self._was_full = False
+        self._is_cut = False
         self.gone: asyncio.Future[None] = bus.loop.create_future()
         """Done when the stream is closed."""
         self._peers = peers
@@ -88,7 +90,7 @@ class Peer(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        if len(self._peers) >= self._max_peers:
+        if len(self._peers) >= self._max_peers or sabotage.strike(self, Moment.CONNECT, None):
             self._transport.abort()
             return
         self._peers.add(self)
@@ -99,14 +101,14 @@ class Peer(asyncio.Protocol):
         self._read_at = self.bus.loop.time()
         idle_before = self.connection.peer_idle_timeout_ms
         for event in self.connection.receive(data):
-            self._take(event)
+            self.take(event)
         if self.connection.peer_idle_timeout_ms != idle_before:
             self._beat()
         self.bus.will_write(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         for event in self.connection.lost():
-            self._take(event)
+            self.take(event)
         self._peers.discard(self)
         self.gone.set_result(None)
         self._transport = None
@@ -139,6 +141,9 @@ class Peer(asyncio.Protocol):
         """Write what has gathered; the bus calls this after the commit."""
         if self._transport is None:
             return
+        if self._is_cut:
+            self._transport.abort()
+            return
         outgoing = self.connection.outgoing
         if outgoing:
             self._transport.write(bytes(outgoing))
@@ -154,8 +159,13 @@ class Peer(asyncio.Protocol):
     def close(self, error: Error | None = None) -> None:
         """Say goodbye; the stream is closed once that is written."""
         for event in self.connection.close(error):
-            self._take(event)
+            self.take(event)
         self.flush()
+
+    def cut(self) -> None:
+        """Drop the stream after the commit of this turn; nothing more is taken or written."""
+        self._is_cut = True
+        self.bus.will_write(self)
 
     def detach_from(self, queue: Queue) -> None:
         """Close the links to a queue that was deleted."""
@@ -193,7 +203,10 @@ class Peer(asyncio.Protocol):
 
     # -- events ----------------------------------------------------------------------------
 
-    def _take(self, event: Event) -> None:
+    def take(self, event: Event) -> None:
+        """Do what an event asks for."""
+        if self._is_cut and not isinstance(event, (Detached, Closed)):
+            return
         match event:
             case Message(link=link):
                 if isinstance(link.context, Requests):
@@ -222,6 +235,10 @@ class Peer(asyncio.Protocol):
         if path.strip("/").lower().rpartition("/")[2] == _CBS:
             self._accept_requests(link, _CBS, None)
             return
+        fault = sabotage.strike(self, Moment.ATTACH, link)
+        if sabotage.ends_before(self, fault, link):
+            return
+        sabotage.refuse(fault)
         address = self.bus.namespace.resolve(path)
         if address.management:
             self._accept_requests(link, path.lower(), address)
@@ -275,7 +292,11 @@ class Peer(asyncio.Protocol):
 
     def _take_message(self, address: Address, event: Message) -> None:
         now_ms = self.bus.clock.now_ms()
+        fault = sabotage.strike(self, Moment.SEND, event.link)
+        if sabotage.ends_before(self, fault, event.link):
+            return
         try:
+            sabotage.refuse(fault)
             if event.message_format == amqp_message.BATCH_FORMAT:
                 contents = [read(payload) for payload in amqp_message.batched(event.payload)]
             else:
@@ -290,15 +311,33 @@ class Peer(asyncio.Protocol):
             outcome = ACCEPTED
             self.bus.changed(address.mailbox)
         if not event.settled:
-            self.connection.settle_incoming(event.link, event.delivery_id, outcome)
+            settle = self.connection.settle_incoming
+            if fault is None:
+                settle(event.link, event.delivery_id, outcome)
+            else:
+                sabotage.reply(self, fault, lambda: settle(event.link, event.delivery_id, outcome))
 
     def _take_settlement(self, event: Settlement, receiver: Receiver | None) -> None:
         if receiver is None:
             return
-        outcome = receiver.settle(event.delivery, event.outcome, self.bus.clock.now_ms())
+        now_ms = self.bus.clock.now_ms()
+        fault = sabotage.strike(self, Moment.SETTLE, event.link)
+        if sabotage.ends_before(self, fault, event.link):
+            return
+        if fault is not None and fault.fault is Fault.LOSE_LOCK:
+            receiver.lose_lock(event.delivery, now_ms)
+        try:
+            sabotage.refuse(fault)
+            outcome = receiver.settle(event.delivery, event.outcome, now_ms)
+        except BrokerError as refused:
+            outcome = Rejected(Error(refused.condition, str(refused)))
         if not event.settled:
             encoded = ACCEPTED if type(outcome) is Accepted else render_outcome(outcome)
-            self.connection.settle_outgoing(event.delivery, encoded)
+            settle = self.connection.settle_outgoing
+            if fault is None:
+                settle(event.delivery, encoded)
+            else:
+                sabotage.reply(self, fault, lambda: settle(event.delivery, encoded))
         self.bus.changed(receiver.address.mailbox)
 
     def _take_request(self, requests: Requests, event: Message) -> None:
@@ -308,13 +347,26 @@ class Peer(asyncio.Protocol):
             broken = Error("amqp:decode-error", str(error))
             self.connection.reject(event.link, event.delivery_id, broken)
             return
+        fault = None
         if requests.address is None:
             answer = management.answer_cbs(request)
         else:
-            answer = management.answer(request, requests.address, self.bus.clock.now_ms())
+            fault = sabotage.strike(self, Moment.REQUEST, event.link)
+            if sabotage.ends_before(self, fault, event.link):
+                return
+            try:
+                sabotage.refuse(fault)
+                answer = management.answer(request, requests.address, self.bus.clock.now_ms())
+            except BrokerError as refused:
+                answer = management.refusal(request, refused)
             for mailbox in requests.address.queue.mailboxes:
                 self.bus.changed(mailbox)
-        link = self._answering(event.link, requests.path, request.reply_to)
+        sabotage.reply(self, fault, lambda: self._answer(event, requests.path, request, answer))
+
+    def _answer(
+        self, event: Message, path: str, request: amqp_message.Request, answer: bytes
+    ) -> None:
+        link = self._answering(event.link, path, request.reply_to)
         if link is not None:
             link.context.waiting.append(answer)
             self._send_answers(link, link.context)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from localbus import sabotage
 from localbus.amqp.link import Delivery, OutgoingLink
 from localbus.amqp.outcomes import Accepted, Error, Modified, Outcome, Rejected, Released
 from localbus.broker.errors import BrokerError
@@ -48,6 +50,9 @@ class Receiver:
             delivery.context = lock.token
             self._forget_lapsed(delivery.link.session.unsettled)
         self._peer.bus.will_write(self._peer)
+        if self._peer.bus.faults is not None:
+            queue, mailbox = self.address.queue, self.address.mailbox
+            sabotage.delivered(self._peer, self._link, queue, mailbox, message)
 
     def _forget_lapsed(self, unsettled: dict[int, Delivery]) -> None:
         """Now and then drop deliveries whose lock is over, or a client that lets locks lapse would
@@ -59,6 +64,11 @@ class Receiver:
             receiver = delivery.link.context
             if receiver is self and delivery.context not in locks:
                 del unsettled[number]
+
+    def lose_lock(self, delivery: Delivery, now_ms: int) -> None:
+        """Let the lock of a delivery end before its time."""
+        with suppress(BrokerError):  # it is over already
+            self.address.queue.abandon(self.address.mailbox, delivery.context, now_ms)
 
     def settle(self, delivery: Delivery, outcome: Outcome, now_ms: int) -> Outcome:
         """Do what the client decided; returns the outcome to confirm with."""

@@ -208,6 +208,23 @@ class Queue:
             )
         )
 
+    def repeat(self, mailbox: Mailbox, message: Message) -> None:
+        """Put a copy of a message whose content is loaded at the end, under the same number."""
+        mailbox.put(
+            Message(
+                position=self._allot(),
+                mailbox=mailbox.id,
+                sequence_number=message.sequence_number,
+                state=State.ACTIVE,
+                enqueued_ms=message.enqueued_ms,
+                expires_ms=message.expires_ms,
+                delivery_count=message.delivery_count + 1,
+                session_id=message.session_id,
+                size=message.size,
+                content=message.content,
+            )
+        )
+
     # -- what mailboxes ask ----------------------------------------------------------------
 
     def expire(self, message: Message, now_ms: int) -> None:
