@@ -33,6 +33,7 @@ class ParameterType(StrEnum):
     BOOLEAN = "boolean"
     DATE = "date"  # YYYY-MM-DD
     SOURCE = "source"  # the registered name of a source system
+    TENANT = "tenant"  # the request's own tenant, and no other
 
 
 class ParameterSpec(StrictFact):
@@ -85,6 +86,7 @@ _IN_WORDS = {
     ParameterType.BOOLEAN: "true or false",
     ParameterType.DATE: "a date, YYYY-MM-DD",
     ParameterType.SOURCE: "the name of a source: lower-case letters, digits and . _ -",
+    ParameterType.TENANT: "the request's tenant",
 }
 
 
@@ -94,7 +96,7 @@ def _is_a(kind: ParameterType, value: Parameter) -> bool:
             return isinstance(value, bool)
         case ParameterType.INTEGER:
             return isinstance(value, int) and not isinstance(value, bool)
-        case ParameterType.STRING:
+        case ParameterType.STRING | ParameterType.TENANT:
             return isinstance(value, str)
         case ParameterType.SOURCE:
             return isinstance(value, str) and _SOURCE.fullmatch(value) is not None

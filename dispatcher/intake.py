@@ -72,7 +72,14 @@ class Intake:
         pointers = {
             path: _pointer(path, data, request.scope) for path, data in loaded.files.items()
         }
-        graph = plan(loaded.located, request.parameters, pointers, self.registry, self.lanes)
+        graph = plan(
+            loaded.located,
+            request.parameters,
+            pointers,
+            tenant=request.scope.tenant,
+            registry=self.registry,
+            lanes=self.lanes,
+        )
         decision = admit(request, graph, self.registry, self.gate)
         if decision.allowed:
             for path, pointer in pointers.items():

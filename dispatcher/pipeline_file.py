@@ -227,7 +227,7 @@ def _stand_in(spec: ParameterSpec) -> Parameter:
             return True
         case ParameterType.DATE:
             return date(2000, 1, 1).isoformat()
-        case ParameterType.SOURCE | ParameterType.STRING:
+        case ParameterType.SOURCE | ParameterType.STRING | ParameterType.TENANT:
             return None
 
 

@@ -10,7 +10,7 @@ from contracts.artifact import ArtifactPointer
 from contracts.fact import JsonObject
 from contracts.lane import LaneTable
 from contracts.payload import Payload, PayloadRegistry, marked_values
-from contracts.pipeline import StageSpec
+from contracts.pipeline import ParameterType, StageSpec
 from contracts.plan import RunGraph, StagePlan
 from contracts.request import Parameter
 from dispatcher.faults import LineFault, PipelineRefused, RequestRefused
@@ -26,15 +26,17 @@ def plan(
     located: LocatedPipeline,
     parameters: Mapping[str, Parameter],
     files: Mapping[str, ArtifactPointer],
+    *,
+    tenant: str,
     registry: PayloadRegistry,
     lanes: LaneTable,
 ) -> RunGraph:
-    """The graph of a run. `files`: pointers to the pipeline's files, by relative path.
+    """The graph of a run for `tenant`. `files`: pointers to the pipeline's files, by path.
 
     Raises RequestRefused where the parameters do not fit, PipelineRefused where no lane serves a
     stage.
     """
-    values = parameter_values(located, parameters)
+    values = parameter_values(located, parameters, tenant)
     planner = _Planner(located, values, files, registry, lanes)
     name = located.pipeline.name
     if faults := list(planner.lane_faults()):
@@ -45,9 +47,13 @@ def plan(
 
 
 def parameter_values(
-    located: LocatedPipeline, given: Mapping[str, Parameter]
+    located: LocatedPipeline, given: Mapping[str, Parameter], tenant: str
 ) -> dict[str, Parameter]:
-    """Every declared parameter with its value, defaults filled in. Raises RequestRefused."""
+    """Every declared parameter with its value, defaults filled in. Raises RequestRefused.
+
+    A parameter of type `tenant` is the request's tenant, given or not: nobody asks for the rows
+    of another.
+    """
     declared = located.pipeline.parameters
     faults: list[LineFault] = []
     for name in sorted(given.keys() - declared.keys()):
@@ -57,8 +63,12 @@ def parameter_values(
     values: dict[str, Parameter] = {}
     for name, spec in declared.items():
         value = given.get(name)
-        values[name] = spec.default if value is None else value
-        if (wrong := spec.fault(values[name])) is not None:
+        own = tenant if spec.type is ParameterType.TENANT else spec.default
+        values[name] = own if value is None else value
+        wrong = spec.fault(values[name])
+        if wrong is None and spec.type is ParameterType.TENANT and values[name] != tenant:
+            wrong = f"must be the request's tenant, {tenant!r}"
+        if wrong is not None:
             told = f"parameter {name!r} {wrong}"
             faults.append(LineFault(line=located.line("parameters", name), message=told))
     if faults:

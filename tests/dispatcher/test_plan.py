@@ -32,7 +32,14 @@ _POINTERS = {
 def _plan(
     parameters: Mapping[str, Parameter], text: str = YAML, lanes: LaneTable | None = None
 ) -> RunGraph:
-    return plan(a_pipeline(text), parameters, _POINTERS, REGISTRY, lanes or load_lanes())
+    return plan(
+        a_pipeline(text),
+        parameters,
+        _POINTERS,
+        tenant="acme",
+        registry=REGISTRY,
+        lanes=lanes or load_lanes(),
+    )
 
 
 def test_a_plan_holds_everything_but_the_partition() -> None:
@@ -137,3 +144,23 @@ def test_planning_is_deterministic_and_puts_parents_first(
     names = [stage.name for stage in graph.stages]
     for stage in graph.stages:
         assert all(names.index(need) < names.index(stage.name) for need in stage.needs)
+
+
+_OF_TENANT = YAML.replace(
+    'client: {type: string, required: true, pattern: "[A-Z0-9-]+", description: The client.}',
+    "client: {type: tenant}",
+)
+
+
+@pytest.mark.parametrize("given", [{}, {"client": None}, {"client": "acme"}])
+def test_a_tenant_parameter_is_the_tenant_of_the_request(given: dict[str, str | None]) -> None:
+    """Said or not."""
+    graph = _plan(given, _OF_TENANT)
+
+    assert graph.stage("totals").payload["parameters"] == {"title": "for acme"}
+
+
+def test_nobody_asks_for_the_rows_of_another_tenant() -> None:
+    """Refused with the line of the parameter."""
+    with pytest.raises(RequestRefused, match="must be the request's tenant, 'acme'"):
+        _plan({"client": "rival"}, _OF_TENANT)
