@@ -23,6 +23,7 @@ from fleet.bus.receiver import Delivery
 from fleet.ledger.errors import LedgerError, StaleEpoch
 from fleet.ledger.rows import Claim, Claimed, DeadLetter, NotClaimed, Record, Recorded
 from fleet.relay import relay
+from fleet.telemetry import names
 from fleet.telemetry.context import traceparent_of
 from policies.retry import Advance, Close, Release, RetryAt, decide
 from workers.bench import laid_out, scratch_folder
@@ -30,7 +31,7 @@ from workers.leases import End, Lease
 from workers.outputs import inputs_of, release
 from workers.runner import AttemptEnded, TimedOut, failed
 from workers.site import Site
-from workers.spans import process_span
+from workers.spans import outcome_attributes, process_span, run_span, settle_span
 from workers.stages.handler import StageFault
 
 _log = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ async def work(delivery: Delivery, lane: Lane, site: Site) -> None:
     with process_span(site.tracer, envelope, delivery) as span:
         claimed = await claim(envelope, lane, site)
         if isinstance(claimed, NotClaimed):
-            span.set_attribute("leaf.declined", claimed.why)
+            span.set_attribute(names.DECLINED, claimed.why)
             await decline(delivery, envelope, claimed, site)
             return
         with site.leases.hold(claimed, delivery, lane.lease) as lease:
@@ -69,7 +70,7 @@ async def work(delivery: Delivery, lane: Lane, site: Site) -> None:
                 site=site,
                 traceparent=traceparent_of(span),
             )
-            span.set_attribute("leaf.outcome", record.state.value)
+            span.set_attributes(outcome_attributes(record))
             try:
                 recorded = await site.ledger.record(record)
             except StaleEpoch as stale:
@@ -78,7 +79,8 @@ async def work(delivery: Delivery, lane: Lane, site: Site) -> None:
                 return
         await relay_at_once(recorded, site)
         # Settled last: a crash above redelivers, and the ledger then says what happened.
-        await settle(delivery, record.state)
+        with settle_span(site.tracer, delivery):
+            await settle(delivery, record.state)
 
 
 async def opened(delivery: Delivery, lane: Lane, site: Site) -> Envelope:
@@ -119,7 +121,10 @@ async def attempt(envelope: Envelope, lane: Lane, lease: Lease, site: Site) -> A
         try:
             bench = await asyncio.to_thread(laid_out, envelope, scratch, site)
             handler = site.handlers[envelope.kind, envelope.version]
-            outcome: Outcome = await site.runner.run(handler, bench, lane.mode, lease, lane.timeout)
+            with run_span(site.tracer, envelope):
+                outcome: Outcome = await site.runner.run(
+                    handler, bench, lane.mode, lease, lane.timeout
+                )
         except StageFault as fault:
             outcome = failed(fault)
         except TimedOut:

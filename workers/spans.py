@@ -1,4 +1,4 @@
-"""The span of one delivery, with the messaging names of `fleet.telemetry.names`."""
+"""The spans of one delivery: processing it, and within that the handler and the settlement."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from opentelemetry.trace import Span, SpanKind, Tracer
 
 from contracts.envelope import Envelope
 from fleet.bus.receiver import Delivery
+from fleet.ledger.rows import Record
 from fleet.telemetry import names
 from fleet.telemetry.context import context_of
 
@@ -19,10 +20,7 @@ def process_span(tracer: Tracer, envelope: Envelope, delivery: Delivery) -> Iter
         context=context_of(envelope.traceparent),
         kind=SpanKind.CONSUMER,
         attributes={
-            names.SYSTEM: "servicebus",
-            names.OPERATION: "process",
-            names.OPERATION_TYPE: "process",
-            names.DESTINATION: delivery.queue,
+            **_messaging("process", delivery.queue),
             names.MESSAGE_ID: envelope.message_id,
             names.CONVERSATION_ID: envelope.run,
             names.RUN: envelope.run,
@@ -35,3 +33,36 @@ def process_span(tracer: Tracer, envelope: Envelope, delivery: Delivery) -> Iter
         },
     ) as span:
         yield span
+
+
+@contextlib.contextmanager
+def run_span(tracer: Tracer, envelope: Envelope) -> Iterator[Span]:
+    """`run <kind>`: the handler alone."""
+    of_task = {names.RUN: envelope.run, names.TASK: envelope.task}
+    with tracer.start_as_current_span(f"run {envelope.kind}", attributes=of_task) as span:
+        yield span
+
+
+@contextlib.contextmanager
+def settle_span(tracer: Tracer, delivery: Delivery) -> Iterator[Span]:
+    """`settle <queue>`: the last thing that happens to a delivery."""
+    with tracer.start_as_current_span(
+        names.span_name("settle", delivery.queue),
+        kind=SpanKind.CLIENT,
+        attributes=_messaging("settle", delivery.queue),
+    ) as span:
+        yield span
+
+
+def outcome_attributes(record: Record) -> dict[str, str | list[str]]:
+    """What came of the attempt: its state, the rules that decided, the digests of its outputs."""
+    rules = {reason.rule for decision in record.decisions for reason in decision.reasons}
+    return {
+        names.OUTCOME: record.state.value,
+        names.RULES: sorted(rules),
+        names.ARTIFACTS: [pointer.digest for pointer in record.outputs],
+    }
+
+
+def _messaging(operation: names.Operation, queue: str) -> dict[str, str]:
+    return {name: str(value) for name, value in names.messaging(operation, queue).items()}

@@ -51,8 +51,8 @@ class Bus:
         return checked_out(message, self._bodies)
 
     async def aclose(self) -> None:
-        for sender in self._senders.values():
-            await sender.aclose()
+        # Together: closing one takes the SDK half a second.
+        await asyncio.gather(*(sender.aclose() for sender in self._senders.values()))
 
 
 @contextlib.asynccontextmanager

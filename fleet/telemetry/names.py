@@ -27,6 +27,10 @@ PARTITION = "leaf.partition"
 LANE = "leaf.lane"
 ATTEMPT = "leaf.attempt"
 DELIVERY = "leaf.delivery"
+DECLINED = "leaf.declined"
+OUTCOME = "leaf.outcome"
+RULES = "leaf.decision.rules"
+ARTIFACTS = "leaf.artifact.digests"
 
 Operation = Literal["send", "receive", "process", "settle"]
 
