@@ -11,7 +11,6 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
 
 from dispatcher.http import HttpSite, create_app
@@ -28,6 +27,7 @@ from fleet.errors import FleetError
 from fleet.lanes import load_lanes
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
+from fleet.loop import run
 from fleet.ready import write_ready
 from fleet.registry import payload_registry
 from fleet.settings import Settings, load_settings
@@ -118,20 +118,11 @@ def main(arguments: list[str] | None = None) -> int:
     told = {"http_host": given.host, "http_port": given.port}
     try:
         settings = load_settings(**{name: v for name, v in told.items() if v is not None})
-        _run(_until_signalled(settings, given.ready_file))
+        run(_until_signalled(settings, given.ready_file))
     except (FleetError, BundleRefused) as cause:
         sys.stderr.write(f"dispatcher: {cause}\n")
         return 2
     return 0
-
-
-def _run(main_task: Coroutine[None, None, None]) -> None:
-    try:
-        import uvloop
-    except ImportError:  # not made for this platform; asyncio's own loop serves as well
-        asyncio.run(main_task)
-    else:
-        uvloop.run(main_task)
 
 
 if __name__ == "__main__":

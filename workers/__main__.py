@@ -10,7 +10,6 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
 
 from contracts.lane import Lane, LaneTable
@@ -21,6 +20,7 @@ from fleet.errors import FleetError
 from fleet.lanes import load_lanes
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
+from fleet.loop import run
 from fleet.ready import write_ready
 from fleet.registry import payload_registry
 from fleet.settings import Settings, load_settings
@@ -66,7 +66,7 @@ def main() -> int:
             return _verify(settings, arguments.verify, as_json=arguments.json)
         lanes = load_lanes(settings.lanes_file)
         chosen = _chosen(lanes, arguments.lanes)
-        _run(_serve(settings, lanes, chosen, arguments.ready_file))
+        run(_serve(settings, lanes, chosen, arguments.ready_file))
     except (FleetError, KeyError) as cause:
         sys.stderr.write(f"{cause.args[0] if cause.args else cause}\n")
         return 2
@@ -137,15 +137,6 @@ def _verify(settings: Settings, run: str, *, as_json: bool) -> int:
 
 def _chosen(lanes: LaneTable, names: str | None) -> list[Lane]:
     return [lanes.named(name.strip()) for name in names.split(",")] if names else list(lanes)
-
-
-def _run(main_task: Coroutine[object, object, None]) -> None:
-    try:
-        import uvloop
-    except ImportError:  # not made for this platform; asyncio's own loop serves as well
-        asyncio.run(main_task)
-    else:
-        uvloop.run(main_task)
 
 
 if __name__ == "__main__":
