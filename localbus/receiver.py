@@ -1,4 +1,7 @@
-"""A link that takes messages out of a mailbox: delivering them, and settling what comes back."""
+"""A link that takes messages out of a mailbox: delivering them, and settling what comes back.
+
+A link to a mailbox with sessions is attached when it has one, so its attach may wait.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,23 @@ from typing import TYPE_CHECKING
 from localbus import sabotage
 from localbus.amqp.link import Delivery, OutgoingLink
 from localbus.amqp.outcomes import Accepted, Error, Modified, Outcome, Rejected, Released
-from localbus.broker.errors import BrokerError
+from localbus.amqp.types import Described, Symbol
+from localbus.broker.errors import BrokerError, SessionLockLost
 from localbus.broker.mailbox import Lock
 from localbus.broker.message import Message, render
 from localbus.broker.namespace import Address
+from localbus.broker.sessions import SessionMailbox
 from localbus.management import dead_letter_facts
 
 if TYPE_CHECKING:
     from localbus.peer import Peer
 
 _UNSETTLED_SWEEP = 4_096
+_SESSION_FILTER = "com.microsoft:session-filter"
+_TIMEOUT = "com.microsoft:timeout"
+_DEFAULT_TIMEOUT_MS = 65_000
+_TICKS_AT_EPOCH = 621_355_968_000_000_000
+""".NET counts in units of 100 ns from the year 1."""
 
 
 class Receiver:
@@ -28,6 +38,11 @@ class Receiver:
         self.locks = not link.presettled
         self._peer = peer
         self._link = link
+
+    def close(self, now_ms: int) -> None:
+        """The link is gone."""
+        with suppress(ValueError):  # the queue was deleted meanwhile
+            self.address.mailbox.consumers.remove(self)
 
     def ready(self) -> bool:
         link = self._link
@@ -93,3 +108,59 @@ class Receiver:
         except BrokerError as refused:
             return Rejected(Error(refused.condition, str(refused)))
         return outcome
+
+
+class SessionReceiver(Receiver):
+    """A link that takes the messages of one session, once it has it."""
+
+    def __init__(
+        self, peer: Peer, link: OutgoingLink, address: Address, mailbox: SessionMailbox
+    ) -> None:
+        super().__init__(peer, link, address)
+        self._mailbox = mailbox
+
+    def open(self, session_id: str | None, now_ms: int) -> None:
+        """Ask for the named session or the next. Raises SessionCannotBeLocked."""
+        asked = (self._link.attach.properties or {}).get(_TIMEOUT)
+        timeout_ms = asked if isinstance(asked, int) else _DEFAULT_TIMEOUT_MS
+        self._mailbox.accept(self, session_id, now_ms, now_ms + max(int(timeout_ms), 0))
+
+    def close(self, now_ms: int) -> None:
+        self._mailbox.leave(self, now_ms)
+
+    def accepted(self, session_id: str, until_ms: int) -> None:
+        link = self._link
+        source = link.attach.source
+        assert source is not None
+        fields = [*source.value, *[None] * (8 - len(source.value))]
+        fields[7] = {Symbol(_SESSION_FILTER): session_id}
+        link.attach = link.attach._replace(source=Described(source.descriptor, fields))
+        until = {Symbol("com.microsoft:locked-until-utc"): until_ms * 10_000 + _TICKS_AT_EPOCH}
+        self._peer.connection.accept_link(link, properties=until)
+        self._peer.bus.will_write(self._peer)
+
+    def timed_out(self) -> None:
+        late = Error(_TIMEOUT, "No session was free within the time that was given.")
+        self._link.context = None
+        self._peer.connection.refuse_link(self._link, late)
+        self._peer.bus.will_write(self._peer)
+
+    def session_lost(self, session_id: str) -> None:
+        lost = SessionLockLost(session_id)
+        self._link.context = None
+        self._peer.connection.detach_link(self._link, Error(lost.condition, str(lost)))
+        self._peer.bus.will_write(self._peer)
+
+
+def wanted_session(link: OutgoingLink) -> tuple[bool, str | None]:
+    """Whether a link asks for a session, and for which; None is the next."""
+    source = link.attach.source
+    if source is None or not isinstance(source.value, list) or len(source.value) < 8:
+        return False, None
+    filters = source.value[7]
+    if not isinstance(filters, dict) or _SESSION_FILTER not in filters:
+        return False, None
+    wanted = filters[_SESSION_FILTER]
+    if isinstance(wanted, Described):
+        wanted = wanted.value
+    return True, wanted if isinstance(wanted, str) else None

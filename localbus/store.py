@@ -1,4 +1,4 @@
-"""Queues and messages in one SQLite file.
+"""Entities and messages in one SQLite file.
 
 Writes gather in one transaction until `commit`; the caller tells nobody about them before. Rows are
 read back one page at a time, so a backlog costs disk, not memory. `Durability` says what a commit
@@ -17,7 +17,7 @@ from typing import Any
 
 from localbus.broker.message import Message, State, StoredContent
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE entities (
@@ -56,11 +56,36 @@ CREATE TABLE seen (
 ) WITHOUT ROWID;
 """
 
+_SECOND = """
+ALTER TABLE entities ADD COLUMN kind TEXT NOT NULL DEFAULT 'queue';
+ALTER TABLE messages ADD COLUMN hops INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX messages_by_session ON messages (mailbox, session_id, sequence_number, state)
+    WHERE session_id IS NOT NULL;
+CREATE TABLE sessions (
+    mailbox INTEGER NOT NULL,
+    session_id TEXT NOT NULL,
+    state BLOB NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    PRIMARY KEY (mailbox, session_id)
+) WITHOUT ROWID;
+CREATE TABLE rules (
+    entity INTEGER NOT NULL,
+    name TEXT NOT NULL COLLATE NOCASE,
+    definition TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    PRIMARY KEY (entity, name)
+) WITHOUT ROWID;
+"""
+"""Sessions, topics and forwarding: what version 2 has and version 1 had not."""
+
+_MIGRATIONS = (_SCHEMA, _SECOND)
+"""Step n brings a file of version n to version n + 1; a new file takes all of them."""
+
 _COLUMNS = (
     "position, mailbox, sequence_number, state, enqueued_ms, due_ms, expires_ms, delivery_count,"
-    " session_id, size, head, pairs, pair_count, bare"
+    " session_id, size, head, pairs, pair_count, bare, hops"
 )
-_INSERT = f"INSERT INTO messages ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - constants only
+_INSERT = f"INSERT INTO messages ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - constants only
 
 
 class Durability(Enum):
@@ -80,7 +105,7 @@ class StoreInUse(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A queue's row."""
+    """The row of a queue, topic or subscription; `kind` is one of these words."""
 
     entity_id: int
     name: str
@@ -88,6 +113,7 @@ class Entity:
     created_ms: int
     updated_ms: int
     reserved_sequence: int
+    kind: str = "queue"
 
 
 class Store:
@@ -113,9 +139,10 @@ class Store:
             self._db.execute("PRAGMA cache_size = -16384")
             self._db.execute("BEGIN IMMEDIATE")
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                for statement in _SCHEMA.split(";"):
+            for step in _MIGRATIONS[version:]:
+                for statement in step.split(";"):
                     self._db.execute(statement)
+            if version < SCHEMA_VERSION:
                 self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             self._db.execute("COMMIT")
         except sqlite3.OperationalError as error:
@@ -123,7 +150,7 @@ class Store:
             if "locked" in str(error):
                 raise StoreInUse(f"{path} is open in another process") from error
             raise
-        if version not in {0, SCHEMA_VERSION}:
+        if version > SCHEMA_VERSION:
             self._db.close()
             raise StoreInUse(f"{path} was written by version {version} of the schema")
 
@@ -147,22 +174,25 @@ class Store:
     # -- entities --------------------------------------------------------------------------
 
     def entities(self) -> list[Entity]:
-        """Every queue, by name."""
+        """Every entity, by name; so a topic comes before its subscriptions."""
         rows = self._db.execute(
-            "SELECT id, name, properties, created_ms, updated_ms, reserved_sequence"
+            "SELECT id, name, properties, created_ms, updated_ms, reserved_sequence, kind"
             " FROM entities ORDER BY name"
         )
-        return [Entity(i, name, json.loads(text), c, u, r) for i, name, text, c, u, r in rows]
+        return [Entity(i, name, json.loads(text), *rest) for i, name, text, *rest in rows]
 
-    def add_entity(self, name: str, properties: dict[str, Any], now_ms: int) -> Entity:
-        """Write a new queue's row; the caller has seen to it that the name is free."""
+    def add_entity(
+        self, name: str, properties: dict[str, Any], now_ms: int, kind: str = "queue"
+    ) -> Entity:
+        """Write a new entity's row; the caller has seen to it that the name is free."""
         cursor = self._write().execute(
-            "INSERT INTO entities (name, properties, created_ms, updated_ms, reserved_sequence)"
-            " VALUES (?, ?, ?, ?, 1)",
-            (name, json.dumps(properties, sort_keys=True), now_ms, now_ms),
+            "INSERT INTO entities"
+            " (name, properties, created_ms, updated_ms, reserved_sequence, kind)"
+            " VALUES (?, ?, ?, ?, 1, ?)",
+            (name, json.dumps(properties, sort_keys=True), now_ms, now_ms, kind),
         )
         assert cursor.lastrowid is not None
-        return Entity(cursor.lastrowid, name, properties, now_ms, now_ms, 1)
+        return Entity(cursor.lastrowid, name, properties, now_ms, now_ms, 1, kind)
 
     def update_entity(self, entity_id: int, properties: dict[str, Any], now_ms: int) -> None:
         self._write().execute(
@@ -171,10 +201,12 @@ class Store:
         )
 
     def remove_entity(self, entity_id: int, mailboxes: Iterable[int]) -> None:
-        """Delete a queue with its messages and what it remembers."""
+        """Delete an entity with its messages and what it remembers."""
         db = self._write()
         for mailbox in mailboxes:
             db.execute("DELETE FROM messages WHERE mailbox = ?", (mailbox,))
+            db.execute("DELETE FROM sessions WHERE mailbox = ?", (mailbox,))
+        db.execute("DELETE FROM rules WHERE entity = ?", (entity_id,))
         db.execute("DELETE FROM seen WHERE entity = ?", (entity_id,))
         db.execute("DELETE FROM entities WHERE id = ?", (entity_id,))
 
@@ -206,6 +238,7 @@ class Store:
                 content.pairs,
                 content.pair_count,
                 content.bare,
+                message.hops,
             ),
         )
 
@@ -240,7 +273,7 @@ class Store:
         return _until(rows, size)
 
     def peek(self, mailbox: int, from_sequence: int, *, messages: int, size: int) -> list[Message]:
-        """Messages of any state from a sequence number on, in its order."""
+        """Messages of any state from a sequence number on, in their order."""
         rows = self._db.execute(
             f"SELECT {_COLUMNS} FROM messages WHERE mailbox = ? AND sequence_number >= ?"  # noqa: S608 - constants only
             " ORDER BY sequence_number LIMIT ?",
@@ -280,11 +313,12 @@ class Store:
         )
         return [_message(row) for row in rows]
 
-    def next_expiry_ms(self, mailbox: int, after: int) -> int | None:
+    def next_expiry_ms(self, mailbox: int, after: int, since_ms: int = 0) -> int | None:
+        """When the first active message behind position `after` expires, from `since_ms` on."""
         row = self._db.execute(
-            "SELECT expires_ms FROM messages WHERE mailbox = ? AND expires_ms IS NOT NULL"
+            "SELECT expires_ms FROM messages WHERE mailbox = ? AND expires_ms >= ?"
             " AND state = 0 AND position > ? ORDER BY expires_ms LIMIT 1",
-            (mailbox, after),
+            (mailbox, since_ms, after),
         ).fetchone()
         return None if row is None else int(row[0])
 
@@ -299,6 +333,108 @@ class Store:
     def last_position(self) -> int:
         row = self._db.execute("SELECT max(position) FROM messages").fetchone()
         return row[0] or 0
+
+    # -- sessions --------------------------------------------------------------------------
+
+    def session_page(
+        self, mailbox: int, session_id: str, after: int, *, messages: int, size: int
+    ) -> list[Message]:
+        """Active messages of a session behind a sequence number, in order."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM messages INDEXED BY messages_by_session"  # noqa: S608 - constants only
+            " WHERE mailbox = ? AND session_id = ? AND sequence_number > ? AND state = 0"
+            " ORDER BY sequence_number LIMIT ?",
+            (mailbox, session_id, after, messages),
+        )
+        return _until(rows, size)
+
+    def peek_session(
+        self, mailbox: int, session_id: str, from_sequence: int, *, messages: int, size: int
+    ) -> list[Message]:
+        """As `peek`, of one session."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM messages INDEXED BY messages_by_session"  # noqa: S608 - constants only
+            " WHERE mailbox = ? AND session_id = ? AND sequence_number >= ?"
+            " ORDER BY sequence_number LIMIT ?",
+            (mailbox, session_id, from_sequence, messages),
+        )
+        return _until(rows, size)
+
+    def next_session(self, mailbox: int, after: str | None) -> str | None:
+        """The session that has active messages and follows `after`, by name."""
+        row = self._db.execute(
+            "SELECT session_id FROM messages INDEXED BY messages_by_session"
+            " WHERE mailbox = ? AND session_id > ? AND state = 0 ORDER BY session_id LIMIT 1",
+            (mailbox, after or ""),
+        ).fetchone()
+        return None if row is None else str(row[0])
+
+    def session_is_waiting(self, mailbox: int, session_id: str) -> bool:
+        """Whether a session has active messages."""
+        return bool(self.session_page(mailbox, session_id, 0, messages=1, size=1))
+
+    def session_state(self, mailbox: int, session_id: str) -> bytes | None:
+        row = self._db.execute(
+            "SELECT state FROM sessions WHERE mailbox = ? AND session_id = ?",
+            (mailbox, session_id),
+        ).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def set_session_state(
+        self, mailbox: int, session_id: str, state: bytes | None, now_ms: int
+    ) -> None:
+        """Keep a session's state; None forgets it."""
+        if state is None:
+            self._write().execute(
+                "DELETE FROM sessions WHERE mailbox = ? AND session_id = ?", (mailbox, session_id)
+            )
+        else:
+            self._write().execute(
+                "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?)",
+                (mailbox, session_id, state, now_ms),
+            )
+
+    def sessions(
+        self, mailbox: int, updated_after_ms: int | None, *, skip: int, top: int
+    ) -> list[str]:
+        """Sessions by name: those with active messages or state, or those whose state was set
+        after a time."""
+        if updated_after_ms is None:
+            rows = self._db.execute(
+                "SELECT session_id FROM messages INDEXED BY messages_by_session"
+                " WHERE mailbox = ? AND session_id IS NOT NULL AND state = 0"
+                " UNION SELECT session_id FROM sessions WHERE mailbox = ?"
+                " ORDER BY session_id LIMIT ? OFFSET ?",
+                (mailbox, mailbox, top, skip),
+            )
+        else:
+            rows = self._db.execute(
+                "SELECT session_id FROM sessions WHERE mailbox = ? AND updated_ms > ?"
+                " ORDER BY session_id LIMIT ? OFFSET ?",
+                (mailbox, updated_after_ms, top, skip),
+            )
+        return [str(row[0]) for row in rows]
+
+    # -- rules -----------------------------------------------------------------------------
+
+    def rules(self, entity_id: int) -> list[tuple[str, dict[str, Any], int]]:
+        """Name, definition and time of creation of a subscription's rules, by name."""
+        rows = self._db.execute(
+            "SELECT name, definition, created_ms FROM rules WHERE entity = ? ORDER BY name",
+            (entity_id,),
+        )
+        return [(name, json.loads(text), created_ms) for name, text, created_ms in rows]
+
+    def put_rule(
+        self, entity_id: int, name: str, definition: dict[str, Any], created_ms: int
+    ) -> None:
+        self._write().execute(
+            "INSERT OR REPLACE INTO rules VALUES (?, ?, ?, ?)",
+            (entity_id, name, json.dumps(definition, sort_keys=True), created_ms),
+        )
+
+    def remove_rule(self, entity_id: int, name: str) -> None:
+        self._write().execute("DELETE FROM rules WHERE entity = ? AND name = ?", (entity_id, name))
 
     # -- duplicates ------------------------------------------------------------------------
 
@@ -329,6 +465,7 @@ def _message(row: tuple[Any, ...]) -> Message:
         session_id=row[8],
         size=row[9],
         content=StoredContent(*row[10:14]),
+        hops=row[14],
     )
 
 

@@ -4,10 +4,13 @@ BrokerError
 ├── EntityNotFound     no such queue
 ├── EntityExists       created twice
 ├── LockLost           the lock is over: settle nothing
+├── SessionLockLost    the session is held no more: settle nothing in it
+├── SessionCannotBeLocked  somebody else holds the session
 ├── MessageNotFound    no message with this sequence number can be had
 ├── MessageTooLarge    above the queue's limit
 ├── EntityDisabled     the queue's status forbids it
-└── NotAllowed         this entity does not do that
+├── NotAllowed         this entity does not do that
+└── Unauthorized       no token on this connection opens it
 
 Each has the AMQP condition the service sends and the HTTP-like status its management uses.
 """
@@ -49,6 +52,27 @@ class LockLost(BrokerError):
         )
 
 
+class SessionLockLost(BrokerError):
+    condition = "com.microsoft:session-lock-lost"
+    status = 410
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(
+            f"The session lock has expired on the session '{session_id}'. Accept a new session."
+        )
+
+
+class SessionCannotBeLocked(BrokerError):
+    condition = "com.microsoft:session-cannot-be-locked"
+    status = 410
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(
+            f"The requested session '{session_id}' cannot be accepted. "
+            "It may be locked by another receiver."
+        )
+
+
 class MessageNotFound(BrokerError):
     condition = "com.microsoft:message-not-found"
     status = 404
@@ -71,6 +95,14 @@ class EntityDisabled(BrokerError):
 
     def __init__(self, path: str, status: str) -> None:
         super().__init__(f"The messaging entity '{path}' is {status}.")
+
+
+class Unauthorized(BrokerError):
+    condition = "amqp:unauthorized-access"
+    status = 401
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"Unauthorized access. A valid token for '{path}' is required.")
 
 
 class NotAllowed(BrokerError):

@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 
 from localbus.broker.errors import LockLost
 from localbus.broker.message import Message, State
+from localbus.broker.window import Window
 from localbus.store import Store
 
 WINDOW_MESSAGES = 1_000
@@ -81,11 +82,7 @@ class Mailbox:
         self.alarm_ms: int | None = None
         self._store = store
         self._keeper = keeper
-        self._window: deque[Message] = deque()
-        self._window_bytes = 0
-        self._window_end = 0
-        self._behind = False  # active messages wait in the store behind the window
-        self._returned: list[tuple[int, Message]] = []
+        self._window = Window(self._page, messages=WINDOW_MESSAGES, size=WINDOW_BYTES)
         self._lock_ends: list[tuple[int, UUID]] = []
         self._next_expiry_ms: int | None = None
 
@@ -93,7 +90,7 @@ class Mailbox:
         """Begin with what the store holds from before."""
         self.counts.update(counts)
         self.size_bytes = size_bytes
-        self._behind = counts.get(State.ACTIVE, 0) > 0
+        self._window.behind = counts.get(State.ACTIVE, 0) > 0
         self._next_expiry_ms = self._store.next_expiry_ms(self.id, 0)
         self._set_alarm(self._next_expiry_ms)
         self._set_alarm(self._store.next_due_ms(self.id))
@@ -112,13 +109,10 @@ class Mailbox:
             if self._next_expiry_ms is None or message.expires_ms < self._next_expiry_ms:
                 self._next_expiry_ms = message.expires_ms
             self._set_alarm(message.expires_ms)
-        room = len(self._window) < WINDOW_MESSAGES and self._window_bytes < WINDOW_BYTES
-        if room and not self._behind:
-            self._window.append(message)
-            self._window_bytes += message.size
-            self._window_end = message.position
-        else:
-            self._behind = True
+        self._offer(message)
+
+    def _offer(self, message: Message) -> None:
+        self._window.offer(message)
 
     # -- out -------------------------------------------------------------------------------
 
@@ -134,52 +128,40 @@ class Mailbox:
             if not consumer.ready():
                 waiting -= 1
                 continue
-            message = self._take(now_ms)
+            message = self._next(self._window, now_ms)
             if message is None:
                 return False
             limit -= 1
             waiting = len(consumers)
-            if consumer.locks:
-                lock = self.lock(message, now_ms)
-                consumer.deliver(message, lock)
-                message.content = None  # a long prefetch holds locks, not bytes
-            else:
-                self.remove(message)
-                consumer.deliver(message, None)
+            self._hand_over(consumer, message, now_ms)
         return False
 
-    def _take(self, now_ms: int) -> Message | None:
-        while True:
-            if not self._window and self._behind:
-                self._load_page()
-            if self._returned and (
-                not self._window or self._returned[0][0] < self._window[0].position
-            ):
-                message = heapq.heappop(self._returned)[1]
-            elif self._window:
-                message = self._window.popleft()
-                self._window_bytes -= message.size
-            else:
-                return None
+    def _hand_over(self, consumer: Consumer, message: Message, now_ms: int) -> None:
+        if consumer.locks:
+            lock = self.lock(message, now_ms)
+            consumer.deliver(message, lock)
+            message.content = None  # a long prefetch holds locks, not bytes
+        else:
+            self.remove(message)
+            consumer.deliver(message, None)
+
+    def _next(self, window: Window, now_ms: int) -> Message | None:
+        """The first message that has not expired, with its content."""
+        while (message := window.take()) is not None:
             if message.expires_ms is not None and message.expires_ms <= now_ms:
                 self._keeper.expire(message, now_ms)
                 continue
             if message.content is None:
                 message.content = self._store.content(message.position)
             return message
+        return None
 
-    def _load_page(self) -> None:
-        page = self._store.page(
-            self.id, self._window_end, messages=WINDOW_MESSAGES, size=WINDOW_BYTES
-        )
-        self._window.extend(page)
-        self._window_bytes += sum(message.size for message in page)
-        if page:
-            self._window_end = page[-1].position
-        self._behind = len(page) == WINDOW_MESSAGES or self._window_bytes >= WINDOW_BYTES
+    def _page(self, position: int, _sequence_number: int) -> list[Message]:
+        return self._store.page(self.id, position, messages=WINDOW_MESSAGES, size=WINDOW_BYTES)
 
     def lock(self, message: Message, now_ms: int) -> Lock:
-        """Hold a message that `pump` took, or a deferred one."""
+        """Hold a message that `pump` took, or a deferred one. Raises SessionLockLost in a session
+        that is not held."""
         lock = Lock(uuid4(), message, now_ms + self._keeper.lock_duration_ms, self)
         self.locks[lock.token] = lock
         heapq.heappush(self._lock_ends, (lock.until_ms, lock.token))
@@ -204,13 +186,13 @@ class Mailbox:
 
     def complete(self, lock: Lock) -> Message:
         """The message is done with: it leaves the store."""
-        del self.locks[lock.token]
+        self._unlock(lock)
         self.remove(lock.message)
         return lock.message
 
     def give_back(self, lock: Lock, now_ms: int, *, counted: bool) -> None:
         """Unlock; the message returns to its place, or is moved away when delivered too often."""
-        del self.locks[lock.token]
+        self._unlock(lock)
         message = lock.message
         if counted:
             message.delivery_count += 1
@@ -218,14 +200,20 @@ class Mailbox:
                 return
             self._store.set_delivery_count(message.position, message.delivery_count)
         if message.state is State.ACTIVE:
-            heapq.heappush(self._returned, (message.position, message))
+            self._put_back(message)
             if message.expires_ms is not None:
                 self._next_expiry_ms = min(message.expires_ms, self._next_expiry_ms or 1 << 62)
                 self._set_alarm(max(message.expires_ms, now_ms))
 
+    def _unlock(self, lock: Lock) -> None:
+        del self.locks[lock.token]
+
+    def _put_back(self, message: Message) -> None:
+        self._window.give_back(message)
+
     def defer(self, lock: Lock) -> None:
         """Unlock and set aside; only `receive by sequence number` finds it again."""
-        del self.locks[lock.token]
+        self._unlock(lock)
         message = lock.message
         message.delivery_count += 1
         self.counts[message.state] -= 1
@@ -265,32 +253,22 @@ class Mailbox:
 
     def _sweep(self, now_ms: int) -> None:
         """Expire what is over; the locked is spared until its lock ends."""
-        over = [m for m in self._window if _is_over(m, now_ms)]
-        over += [m for _, m in self._returned if _is_over(m, now_ms)]
-        if over:
-            self._window = deque(m for m in self._window if not _is_over(m, now_ms))
-            self._window_bytes = sum(m.size for m in self._window)
-            self._returned = [entry for entry in self._returned if not _is_over(entry[1], now_ms)]
-            heapq.heapify(self._returned)
-        for message in over:
+        window = self._window
+        for message in window.drop_over(now_ms):
             self._keeper.expire(message, now_ms)
-        while self._behind and (
-            batch := self._store.expired(self.id, self._window_end, now_ms, _BATCH)
-        ):
+        last = window.last[0]
+        while window.behind and (batch := self._store.expired(self.id, last, now_ms, _BATCH)):
             for message in batch:
                 self._keeper.expire(message, now_ms)
-        ahead = [m.expires_ms for m in self._window if m.expires_ms is not None]
-        ahead += [m.expires_ms for _, m in self._returned if m.expires_ms is not None]
-        behind = self._store.next_expiry_ms(self.id, self._window_end) if self._behind else None
-        if behind is not None:
-            ahead.append(behind)
-        self._next_expiry_ms = min(ahead, default=None)
+        ahead = window.next_expiry_ms()
+        behind = self._store.next_expiry_ms(self.id, last) if window.behind else None
+        self._next_expiry_ms = min((ms for ms in (ahead, behind) if ms is not None), default=None)
+
+    def close(self) -> None:
+        """Let go of everyone who takes messages: the entity is gone."""
+        self.consumers.clear()
 
     def _set_alarm(self, at_ms: int | None) -> None:
         if at_ms is not None and (self.alarm_ms is None or at_ms < self.alarm_ms):
             self.alarm_ms = at_ms
             self._keeper.alarm(self, at_ms)
-
-
-def _is_over(message: Message, now_ms: int) -> bool:
-    return message.expires_ms is not None and message.expires_ms <= now_ms

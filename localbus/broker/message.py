@@ -94,7 +94,7 @@ def read(payload: bytes) -> Content:
         ttl_ms=ttl_ms,
         # ids of different AMQP types are different ids, though they may look alike as text
         message_id=None if message_id is None else _identity(message_id),
-        session_id=session_id if isinstance(session_id, str) else None,
+        session_id=session_id if isinstance(session_id, str) and session_id else None,
         scheduled_ms=_integer(annotations.get("x-opt-scheduled-enqueue-time")),
         size=len(payload),
     )
@@ -125,6 +125,7 @@ class Message:
     session_id: str | None = None
     size: int = 0
     content: StoredContent | None = None
+    hops: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,8 +76,9 @@ class Namespace:
         return queue
 
     def update(self, name: str, properties: QueueProperties, now_ms: int) -> Queue:
-        """Raises EntityNotFound."""
+        """Raises EntityNotFound, InvalidProperties for what cannot be changed."""
         queue = self.queue(name)
+        properties.follow(queue.properties)
         self._store.update_entity(queue.id, properties.as_dict(), now_ms)
         queue.properties, queue.updated_ms = properties, now_ms
         return queue
@@ -88,7 +89,7 @@ class Namespace:
         del self._queues[queue.name.lower()]
         gone = {mailbox.id for mailbox in queue.mailboxes}
         for mailbox in queue.mailboxes:
-            mailbox.consumers.clear()
+            mailbox.close()
         self._alarms = [alarm for alarm in self._alarms if alarm[1] not in gone]
         heapq.heapify(self._alarms)
         self._store.remove_entity(queue.id, sorted(gone))

@@ -13,6 +13,13 @@ UNBOUNDED_MS = 922_337_203_685_477
 """.NET's TimeSpan.MaxValue: how the service writes "never"."""
 
 
+_FIXED = {
+    "requires_session": "RequiresSession",
+    "detect_duplicates": "RequiresDuplicateDetection",
+    "partitioning": "EnablePartitioning",
+}
+
+
 class InvalidProperties(ValueError):
     """A queue cannot have these settings. Nothing was created."""
 
@@ -48,7 +55,6 @@ class QueueProperties:
                 (self.default_ttl_ms < 1, "DefaultMessageTimeToLive is not positive"),
                 (self.duplicate_window_ms < 1, "the duplicate window is not positive"),
                 (not 1 <= self.max_message_kilobytes <= 102_400, "MaxMessageSizeInKilobytes"),
-                (self.requires_session, "localbus has no sessions yet"),
                 (bool(self.forward_to), "localbus has no auto-forwarding yet"),
                 (bool(self.forward_dead_letters_to), "localbus has no auto-forwarding yet"),
                 (
@@ -72,6 +78,14 @@ class QueueProperties:
     @property
     def accepts_receives(self) -> bool:
         return self.status in {"Active", "SendDisabled"}
+
+    def follow(self, before: QueueProperties) -> None:
+        """Raises InvalidProperties when a queue cannot go from `before` to these settings."""
+        for name, words in _FIXED.items():
+            if getattr(self, name) != getattr(before, name):
+                raise InvalidProperties(
+                    f"The value for the {words} property of an existing entity cannot be changed."
+                )
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -15,6 +15,7 @@ from localbus.broker.errors import EntityDisabled, MessageNotFound, MessageTooLa
 from localbus.broker.mailbox import Lock, Mailbox
 from localbus.broker.message import Content, Message, State, StoredContent
 from localbus.broker.properties import UNBOUNDED_MS, QueueProperties
+from localbus.broker.sessions import SessionMailbox
 from localbus.store import Entity, Store
 
 MAIN, DEAD_LETTER = 0, 1
@@ -47,7 +48,11 @@ class Queue:
         self._next_sequence = entity.reserved_sequence
         self._reserved = entity.reserved_sequence
         first = entity.entity_id * MAILBOXES_PER_ENTITY
-        self.main = Mailbox(first + MAIN, store, self)
+        self.sessions: SessionMailbox | None = None
+        """The main mailbox, when its messages are in sessions."""
+        if self.properties.requires_session:
+            self.sessions = SessionMailbox(first + MAIN, store, self)
+        self.main = self.sessions or Mailbox(first + MAIN, store, self)
         self.dead = Mailbox(first + DEAD_LETTER, store, self)
 
     @property
@@ -64,12 +69,18 @@ class Queue:
         """Take a message, now or when its annotation says; returns its sequence number.
 
         A duplicate within the window is taken and dropped, as the service does; 0 is returned.
-        Raises MessageTooLarge, EntityDisabled.
+        Raises MessageTooLarge, EntityDisabled; NotAllowed without a session where one is needed.
         """
         if not self.properties.accepts_sends:
             raise EntityDisabled(self.name, self.properties.status)
         if content.size > self.properties.max_message_bytes:
             raise MessageTooLarge(content.size, self.properties.max_message_bytes)
+        if content.session_id is None and self.sessions is not None:
+            raise NotAllowed(
+                "The SessionId was not set on a message, and it cannot be sent to the entity. "
+                "Entities that have session support enabled can only receive messages that have "
+                "the SessionId set to a valid value."
+            )
         self.accessed_ms = now_ms
         if self._is_duplicate(content, now_ms):
             return 0
@@ -128,20 +139,39 @@ class Queue:
 
     # -- reading ---------------------------------------------------------------------------
 
-    def peek(self, mailbox: Mailbox, from_sequence: int, count: int) -> list[Message]:
-        """Look at up to `count` messages, and up to 1 MiB, in order of sequence numbers."""
-        return self._store.peek(
-            mailbox.id, from_sequence, messages=min(max(count, 1), _PEEK_MESSAGES), size=_PEEK_BYTES
+    def peek(
+        self, mailbox: Mailbox, from_sequence: int, count: int, session_id: str | None = None
+    ) -> list[Message]:
+        """Look at up to `count` messages, and up to 1 MiB, in order of sequence numbers; of one
+        session when it is named."""
+        messages = min(max(count, 1), _PEEK_MESSAGES)
+        if session_id is None:
+            return self._store.peek(mailbox.id, from_sequence, messages=messages, size=_PEEK_BYTES)
+        return self._store.peek_session(
+            mailbox.id, session_id, from_sequence, messages=messages, size=_PEEK_BYTES
         )
 
     def receive_deferred(
-        self, mailbox: Mailbox, sequence_numbers: list[int], now_ms: int, *, locked: bool
+        self,
+        mailbox: Mailbox,
+        sequence_numbers: list[int],
+        now_ms: int,
+        *,
+        locked: bool,
+        session_id: str | None = None,
     ) -> list[tuple[Message, Lock | None]]:
-        """Take deferred messages, all or none. Raises MessageNotFound."""
+        """Take deferred messages, all or none; where messages are in sessions, of the session that
+        is held. Raises MessageNotFound, SessionLockLost, NotAllowed without a session."""
+        if mailbox is self.sessions:
+            if session_id is None:
+                raise NotAllowed("A deferred message of a session is received within its session.")
+            self.sessions.session(session_id, now_ms)
         found = []
         for number in sequence_numbers:
             message = self._store.by_sequence(mailbox.id, number)
             if message is None or message.state is not State.DEFERRED:
+                raise MessageNotFound(number)
+            if mailbox is self.sessions and message.session_id != session_id:
                 raise MessageNotFound(number)
             if mailbox.is_locked(message):
                 raise MessageNotFound(number)
