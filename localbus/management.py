@@ -14,9 +14,14 @@ from uuid import UUID
 from localbus.amqp.codec import DecodeError
 from localbus.amqp.message import Request, render_response
 from localbus.amqp.types import Array, Int, Symbol, Timestamp
-from localbus.broker.errors import BrokerError
+from localbus.broker.errors import BrokerError, MessageTooLarge, NotAllowed
 from localbus.broker.message import read, render
 from localbus.broker.namespace import Address
+from localbus.broker.sessions import SessionMailbox
+from localbus.sas import TokenRefused
+
+_NEVER_MS = 253_402_300_800_000
+""".NET's DateTime.MaxValue as it travels: a listing of sessions that names no time."""
 
 Answer = tuple[int, Any]
 """A status, and the value of the body."""
@@ -26,10 +31,20 @@ class Malformed(ValueError):
     """The request lacks a field or has one of the wrong type."""
 
 
-def answer_cbs(request: Request) -> bytes:
-    """Accept any token: localbus does not check keys."""
-    if request.application_properties.get("operation") != "put-token":
+def answer_cbs(request: Request, admit: Callable[[str, str], None]) -> bytes:
+    """Take a token; `admit` gets it with the resource it is for, and raises TokenRefused."""
+    facts = request.application_properties
+    if facts.get("operation") != "put-token":
         return _cbs(request, 400, "only put-token is an operation of $cbs")
+    token, audience = request.body, facts.get("name")
+    if isinstance(token, bytes):
+        token = token.decode(errors="replace")
+    if not isinstance(token, str) or not isinstance(audience, str):
+        return _cbs(request, 400, "a token is text, and so is the resource it is for")
+    try:
+        admit(token, audience)
+    except TokenRefused as refused:
+        return _cbs(request, 401, str(refused))
     return _cbs(request, 202, "Accepted")
 
 
@@ -82,6 +97,9 @@ def _renew_lock(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
 def _update_disposition(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
     queue, mailbox = address.queue, address.mailbox
     tokens = _list(body, "lock-tokens", UUID)
+    session_id = _session_id(body)
+    if session_id is not None and isinstance(mailbox, SessionMailbox):
+        mailbox.session(session_id, now_ms)
     for token in tokens:
         mailbox.held(token, now_ms)  # all or none
     status = body.get("disposition-status")
@@ -111,7 +129,7 @@ def dead_letter_facts(reason: Any, description: Any) -> dict[str, Any]:
 
 def _peek(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
     start, count = _integer(body, "from-sequence-number"), _integer(body, "message-count")
-    found = address.queue.peek(address.mailbox, start, count)
+    found = address.queue.peek(address.mailbox, start, count, _session_id(body))
     messages = [{"message": render(each, locked_until_ms=None, token=None)} for each in found]
     return (200, {"messages": messages}) if messages else (204, None)
 
@@ -119,7 +137,9 @@ def _peek(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
 def _receive_by_sequence_number(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
     numbers = [int(number) for number in _list(body, "sequence-numbers", int)]
     locked = _integer(body, "receiver-settle-mode") == 1
-    taken = address.queue.receive_deferred(address.mailbox, numbers, now_ms, locked=locked)
+    taken = address.queue.receive_deferred(
+        address.mailbox, numbers, now_ms, locked=locked, session_id=_session_id(body)
+    )
     messages: list[dict[str, Any]] = []
     for message, lock in taken:
         if lock is None:
@@ -144,6 +164,43 @@ def _cancel(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
     return 200, None
 
 
+def _renew_session(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
+    until_ms = _sessions(address).renew_session(_field(body, "session-id", str), now_ms)
+    return 200, {"expiration": Timestamp(until_ms)}
+
+
+def _get_state(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
+    state = _sessions(address).state(_field(body, "session-id", str), now_ms)
+    return 200, {"session-state": state}
+
+
+def _set_state(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
+    state = body.get("session-state")
+    if state is not None and not isinstance(state, bytes):
+        raise Malformed("session-state is not binary")
+    limit = address.queue.properties.max_message_bytes
+    if state is not None and len(state) > limit:
+        raise MessageTooLarge(len(state), limit)
+    _sessions(address).set_state(_field(body, "session-id", str), state, now_ms)
+    return 200, None
+
+
+def _list_sessions(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
+    after, skip = _integer(body, "last-updated-time"), _integer(body, "skip")
+    found = _sessions(address).sessions(
+        None if after >= _NEVER_MS else after, skip=skip, top=_integer(body, "top")
+    )
+    if not found:
+        return 204, None
+    return 200, {"skip": Int(skip + len(found)), "sessions-ids": Array(found, constructor=0xA1)}
+
+
+def _sessions(address: Address) -> SessionMailbox:
+    if not isinstance(address.mailbox, SessionMailbox):
+        raise NotAllowed(f"The messaging entity '{address.queue.name}' has no sessions.")
+    return address.mailbox
+
+
 _OPERATIONS: dict[str, Callable[[dict[Any, Any], Address, int], Answer]] = {
     "com.microsoft:renew-lock": _renew_lock,
     "com.microsoft:update-disposition": _update_disposition,
@@ -151,6 +208,10 @@ _OPERATIONS: dict[str, Callable[[dict[Any, Any], Address, int], Answer]] = {
     "com.microsoft:receive-by-sequence-number": _receive_by_sequence_number,
     "com.microsoft:schedule-message": _schedule,
     "com.microsoft:cancel-scheduled-message": _cancel,
+    "com.microsoft:renew-session-lock": _renew_session,
+    "com.microsoft:get-session-state": _get_state,
+    "com.microsoft:set-session-state": _set_state,
+    "com.microsoft:get-message-sessions": _list_sessions,
 }
 
 
@@ -159,6 +220,11 @@ def _field(body: dict[Any, Any], name: str, kind: type) -> Any:
     if not isinstance(value, kind) or isinstance(value, bool):
         raise Malformed(f"{name} is not a {kind.__name__}")
     return value
+
+
+def _session_id(body: dict[Any, Any]) -> str | None:
+    value = body.get("session-id")
+    return value if isinstance(value, str) else None
 
 
 def _integer(body: dict[Any, Any], name: str) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -35,20 +34,21 @@ from localbus.amqp.outcomes import (
     render_outcome,
 )
 from localbus.amqp.types import Symbol, Ulong
-from localbus.broker.errors import BrokerError, EntityDisabled, NotAllowed
+from localbus.broker.errors import BrokerError, EntityDisabled, NotAllowed, Unauthorized
 from localbus.broker.message import read
 from localbus.broker.namespace import Address
 from localbus.broker.queue import Queue
 from localbus.bus import Bus
 from localbus.faults import Fault, Moment
-from localbus.receiver import Receiver
+from localbus.receiver import Receiver, SessionReceiver, wanted_session
+from localbus.sas import Grant, SasKeys, TokenRefused, resource_path
 
 _CBS = "$cbs"
 _REQUEST_BYTES = 1 << 20
 _OUTGOING_BYTES = 1 << 20
 """What a connection gathers for one turn of the loop; then the socket decides."""
 _PENDING_ANSWERS = 256
-_SESSION_FILTER = "com.microsoft:session-filter"
+_GRANTS = 1_024
 
 
 @dataclass(slots=True)
@@ -71,7 +71,14 @@ class Peer(asyncio.Protocol):
     """See the module."""
 
     def __init__(
-        self, bus: Bus, peers: set[Peer], limits: Limits, container_id: str, max_peers: int
+        self,
+        bus: Bus,
+        peers: set[Peer],
+        limits: Limits,
+        *,
+        container_id: str,
+        max_peers: int,
+        keys: SasKeys | None = None,
     ) -> None:
         self.bus = bus
         self.connection = Connection(container_id, limits)
@@ -82,6 +89,8 @@ class Peer(asyncio.Protocol):
         """Done when the stream is closed."""
         self._peers = peers
         self._max_peers = max_peers
+        self._keys = keys
+        self._grants: dict[str, Grant] = {}
         self._transport: asyncio.Transport | None = None
         self._heartbeat: asyncio.TimerHandle | None = None
         self._read_at = self._wrote_at = 0.0
@@ -100,6 +109,7 @@ class Peer(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._read_at = self.bus.loop.time()
         idle_before = self.connection.peer_idle_timeout_ms
+        self._end_lapsed_grants()
         for event in self.connection.receive(data):
             self.take(event)
         if self.connection.peer_idle_timeout_ms != idle_before:
@@ -177,7 +187,10 @@ class Peer(asyncio.Protocol):
                     context = context.address
                 if isinstance(context, Address) and context.queue is queue:
                     link.context = None
-                    self.connection.detach_link(link, gone)
+                    if link.attached:
+                        self.connection.detach_link(link, gone)
+                    else:
+                        self.connection.refuse_link(link, gone)
                     self.bus.will_write(self)
 
     def abort(self) -> None:
@@ -195,6 +208,7 @@ class Peer(asyncio.Protocol):
         if now - self._read_at > ours:
             self.close(Error("amqp:connection:forced", f"nothing was heard for {ours:g} s"))
             return
+        self._end_lapsed_grants()
         if theirs and now - self._wrote_at >= theirs / 4:
             self.connection.heartbeat()
             self.flush()
@@ -224,8 +238,8 @@ class Peer(asyncio.Protocol):
                     self.connection.refuse_link(link, Error(refused.condition, str(refused)))
             case Detached(link=link):
                 if isinstance(link.context, Receiver):
-                    with suppress(ValueError):  # the queue was deleted meanwhile
-                        link.context.address.mailbox.consumers.remove(link.context)
+                    link.context.close(self.bus.clock.now_ms())
+                    self.bus.changed(link.context.address.mailbox)  # its session is free
                     link.context = None
             case Closed():
                 self.bus.will_write(self)
@@ -239,6 +253,7 @@ class Peer(asyncio.Protocol):
         if sabotage.ends_before(self, fault, link):
             return
         sabotage.refuse(fault)
+        self._authorize(path)
         address = self.bus.namespace.resolve(path)
         if address.management:
             self._accept_requests(link, path.lower(), address)
@@ -246,6 +261,44 @@ class Peer(asyncio.Protocol):
             self._accept_receiver(link, address)
         else:
             self._accept_sender(link, address)
+
+    def _admit(self, token: str, audience: str) -> None:
+        """Keep what a token allows. Without keys any token is good. Raises TokenRefused."""
+        if self._keys is None:
+            return
+        grant = self._keys.grant(token, audience, self.bus.clock.now_ms())
+        if grant.scope not in self._grants and len(self._grants) >= _GRANTS:
+            raise TokenRefused("QuotaExceeded: Too many tokens on one connection.")
+        self._grants[grant.scope] = grant
+
+    def _is_authorized(self, path: str) -> bool:
+        if self._keys is None:
+            return True
+        now_ms = self.bus.clock.now_ms()
+        return any(grant.covers(path, now_ms) for grant in self._grants.values())
+
+    def _authorize(self, path: str) -> None:
+        if not self._is_authorized(path):
+            raise Unauthorized(resource_path(path))
+
+    def _end_lapsed_grants(self) -> None:
+        """Close the links whose token is over and was not put anew."""
+        now_ms = self.bus.clock.now_ms() if self._grants else 0
+        lapsed = [scope for scope, each in self._grants.items() if each.until_ms <= now_ms]
+        if not lapsed:
+            return
+        for scope in lapsed:
+            del self._grants[scope]
+        for session in self.connection.sessions.values():
+            for link in list(session.links.values()):
+                path = link.address(of_source=isinstance(link, OutgoingLink))
+                if isinstance(link.context, Answers) or resource_path(path) == _CBS:
+                    continue  # answers harm nobody, and the next token comes over $cbs
+                if not self._is_authorized(path):
+                    refused = Unauthorized(resource_path(path))
+                    self.take(Detached(link))
+                    self.connection.detach_link(link, Error(refused.condition, str(refused)))
+                    self.bus.will_write(self)
 
     def _accept_requests(self, link: Link, path: str, address: Address | None) -> None:
         incoming = isinstance(link, IncomingLink)
@@ -265,13 +318,26 @@ class Peer(asyncio.Protocol):
 
     def _accept_receiver(self, link: OutgoingLink, address: Address) -> None:
         queue = address.queue
-        if _asks_for_session(link):
+        of_session, session_id = wanted_session(link)
+        sessions = queue.sessions if address.mailbox is queue.main else None
+        if of_session and sessions is None:
             raise NotAllowed(
-                f"It is not possible for an entity that requires no sessions to create a session "
-                f"receiver: '{queue.name}'."
+                "A sessionful message receiver cannot be created on an entity that does not "
+                f"require sessions: '{queue.name}'."
+            )
+        if sessions is not None and not of_session:
+            raise NotAllowed(
+                "It is not possible for an entity that requires sessions to create a "
+                f"non-sessionful message receiver: '{queue.name}'."
             )
         if not queue.properties.accepts_receives:
             raise EntityDisabled(queue.name, queue.properties.status)
+        if sessions is not None:
+            holder = SessionReceiver(self, link, address, sessions)
+            holder.open(session_id, self.bus.clock.now_ms())
+            link.context = holder
+            self.bus.changed(sessions)
+            return
         receiver = Receiver(self, link, address)
         link.context = receiver
         address.mailbox.consumers.append(receiver)
@@ -349,7 +415,7 @@ class Peer(asyncio.Protocol):
             return
         fault = None
         if requests.address is None:
-            answer = management.answer_cbs(request)
+            answer = management.answer_cbs(request, self._admit)
         else:
             fault = sabotage.strike(self, Moment.REQUEST, event.link)
             if sabotage.ends_before(self, fault, event.link):
@@ -402,11 +468,3 @@ class Peer(asyncio.Protocol):
             for link in session.links.values()
             if isinstance(link.context, Receiver)
         ]
-
-
-def _asks_for_session(link: OutgoingLink) -> bool:
-    source = link.attach.source
-    if source is None or not isinstance(source.value, list) or len(source.value) < 8:
-        return False
-    filters = source.value[7]
-    return isinstance(filters, dict) and _SESSION_FILTER in filters
