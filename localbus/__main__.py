@@ -15,10 +15,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from localbus.server import Listening, ServerOptions, serve
+from localbus.sas import SasKeys
+from localbus.server import Listening, RemoteNotAllowed, ServerOptions, serve
 from localbus.store import Durability, StoreInUse
 from localbus.topology import InvalidTopology, Topology, read_topology
 
+_KEY_VARIABLE = "LOCALBUS_SAS_KEY"
 _EXAMPLES = """\
 examples:
   python -m localbus
@@ -44,7 +46,11 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: loopback only)")
-    add("--port", type=int, default=5672, help="AMQP port; 0 takes a free one (default: 5672)")
+    add(
+        "--port",
+        type=int,
+        help="AMQP port; 0 takes a free one (default: 5672, with --tls 5671)",
+    )
     add("--admin-port", type=int, default=5300, help="admin API over https (default: 5300)")
     add("--admin-http-port", type=int, default=5301, help="admin API, plain (default: 5301)")
     add("--data", type=Path, metavar="FOLDER", help="keep messages here (default: keep nothing)")
@@ -56,7 +62,46 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         help="what a commit survives: full = power loss, normal = a kill, none (default: normal)",
     )
     add("--ready-file", type=Path, metavar="FILE", help="write ports and pid here once listening")
+    add(
+        "--allow-remote",
+        action="store_true",
+        help="let --host be other than loopback; use --sas-key and --tls with it",
+    )
+    add(
+        "--sas-key",
+        action="append",
+        default=[],
+        metavar="NAME:KEY",
+        help="check tokens against this key, instead of accepting any; may be given again; "
+        f"${_KEY_VARIABLE} is read too, and does not show in the list of processes",
+    )
+    add("--tls", action="store_true", help="AMQP inside TLS, with the admin API's certificate")
+    add(
+        "--control",
+        action="store_true",
+        help="for tests: faults and the clock under /$control on the plain admin port",
+    )
+    add("--seed", type=int, default=0, help="begin the draw of --control's faults with this")
     return parser.parse_args(argv)
+
+
+class _InvalidKey(ValueError):
+    """A key without a name, or a name without a key."""
+
+
+def _sas_keys(given: list[str], of_environment: str | None) -> SasKeys | None:
+    texts = given + ([of_environment] if of_environment else [])
+    keys = {}
+    for text in texts:
+        name, _, key = text.partition(":")
+        if not name or not key:
+            raise _InvalidKey("a key is written NAME:KEY, such as RootManageSharedAccessKey:secret")
+        keys[name] = key
+    return SasKeys(keys) if keys else None
+
+
+def _port(given: int | None, *, tls: bool) -> int:
+    return given if given is not None else (5671 if tls else 5672)
 
 
 async def _run(options: ServerOptions, ready_file: Path | None) -> None:
@@ -101,16 +146,24 @@ def main(argv: list[str] | None = None) -> int:
             topology = read_topology(arguments.topology)
         options = ServerOptions(
             host=arguments.host,
-            port=arguments.port,
+            port=_port(arguments.port, tls=arguments.tls),
             admin_port=arguments.admin_port,
             admin_http_port=arguments.admin_http_port,
             data=arguments.data,
             topology=topology,
             durability=Durability(arguments.durability),
+            allow_remote=arguments.allow_remote,
+            sas_keys=_sas_keys(arguments.sas_key, os.environ.get(_KEY_VARIABLE)),
+            tls=arguments.tls,
+            control=arguments.control,
+            seed=arguments.seed,
         )
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_run(options, arguments.ready_file))
-    except (InvalidTopology, StoreInUse, OSError, sqlite3.Error) as error:
+    except RemoteNotAllowed as error:
+        sys.stderr.write(f"localbus: {error}; --allow-remote opens the bus to other machines\n")
+        return 1
+    except (InvalidTopology, StoreInUse, OSError, sqlite3.Error, _InvalidKey) as error:
         sys.stderr.write(f"localbus: {error}\n")
         return 1
     return 0

@@ -7,6 +7,7 @@ no new connections, a goodbye to those there are, the last commit, the store.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import os
 import ssl
 import tempfile
@@ -16,24 +17,38 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from localbus.admin.api import AdminApi
+from localbus.admin.control import ControlApi
 from localbus.admin.http import AdminServer
+from localbus.admin.site import Site
+from localbus.admin.status import StatusPages
 from localbus.amqp.connection import Limits
 from localbus.amqp.outcomes import Error
 from localbus.broker.queue import Queue
 from localbus.bus import Bus
 from localbus.certificate import ensure_certificate
-from localbus.clock import Clock, SystemClock
+from localbus.clock import Clock, DrivenClock, SystemClock
+from localbus.faults import Faults
 from localbus.peer import Peer
+from localbus.sas import SasKeys
 from localbus.store import Durability, Store
 from localbus.topology import Topology, apply_topology
 
 MESSAGES_FILE = "messages.db"
 _STOP_AFTER_S = 2.0
+_HANDSHAKE_S = 10.0
+
+
+class RemoteNotAllowed(Exception):
+    """The host is not a loopback address, and nobody said that others may come in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
-    """How to serve. Port 0 takes a free one; without `data` everything is gone at the end."""
+    """How to serve. Port 0 takes a free one; without `data` everything is gone at the end.
+
+    `sas_keys`: what tokens are checked against, None accepts any. `tls`: AMQP inside TLS with the
+    certificate of the admin API. `control`: the control API for tests, its draw begun with `seed`.
+    """
 
     host: str = "127.0.0.1"
     port: int = 5672
@@ -44,6 +59,11 @@ class ServerOptions:
     durability: Durability = Durability.NORMAL
     limits: Limits = field(default_factory=Limits)
     max_connections: int = 5_000
+    allow_remote: bool = False
+    sas_keys: SasKeys | None = None
+    tls: bool = False
+    control: bool = False
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,14 +95,20 @@ class Server:
 
     def drop_connections(self) -> None:
         """Cut every client's connection without a goodbye."""
-        for peer in list(self.peers):
-            peer.abort()
+        _drop(self.peers)
 
 
 @asynccontextmanager
 async def serve(options: ServerOptions, clock: Clock | None = None) -> AsyncIterator[Server]:
-    """Run a server for the length of the block. Raises StoreInUse, OSError for a taken port."""
+    """Run a server for the length of the block.
+
+    Raises RemoteNotAllowed, StoreInUse, OSError for a taken port.
+    """
+    if not options.allow_remote and not _is_loopback(options.host):
+        raise RemoteNotAllowed(f"{options.host} is not a loopback address")
     loop = asyncio.get_running_loop()
+    if clock is None:
+        clock = DrivenClock() if options.control else SystemClock()
     async with AsyncExitStack() as stack:
         if options.data is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="localbus-")))
@@ -92,29 +118,51 @@ async def serve(options: ServerOptions, clock: Clock | None = None) -> AsyncIter
             folder.mkdir(parents=True, exist_ok=True)
             store = Store(folder / MESSAGES_FILE, options.durability)
         stack.callback(store.close)
-        bus = Bus(store, clock or SystemClock(), loop)
+        bus = Bus(store, clock, loop)
         stack.callback(bus.stop)
         if options.topology is not None:
             apply_topology(options.topology, bus)
         bus.wake()
 
         certificate, key = ensure_certificate(folder, options.host)
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate, key)
         peers: set[Peer] = set()
         amqp = await loop.create_server(
-            lambda: Peer(bus, peers, options.limits, "localbus", options.max_connections),
+            lambda: Peer(
+                bus,
+                peers,
+                options.limits,
+                container_id="localbus",
+                max_peers=options.max_connections,
+                keys=options.sas_keys,
+            ),
             options.host,
             options.port,
             backlog=1024,
+            ssl=tls if options.tls else None,
+            ssl_handshake_timeout=_HANDSHAKE_S if options.tls else None,
         )
         stack.push_async_callback(_close_amqp, amqp, peers)
         api = AdminApi(bus, "localbus", lambda queue: _detach(peers, queue))
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(certificate, key)
+        status = StatusPages(bus, lambda: len(peers))
+        control = None
+        if options.control:
+            assert isinstance(clock, DrivenClock), "a control API needs a clock it can drive"
+            bus.faults = Faults(options.seed)
+            control = ControlApi(bus, clock, bus.faults, lambda: _drop(peers))
         https = await stack.enter_async_context(
-            AdminServer(api, options.host, options.admin_port, tls)
+            AdminServer(
+                Site(api, options.sas_keys, bus.clock), options.host, options.admin_port, tls
+            )
         )
         http = await stack.enter_async_context(
-            AdminServer(api, options.host, options.admin_http_port, None)
+            AdminServer(
+                Site(api, options.sas_keys, bus.clock, status=status, control=control),
+                options.host,
+                options.admin_http_port,
+                None,
+            )
         )
         yield Server(
             bus,
@@ -133,6 +181,18 @@ async def serve(options: ServerOptions, clock: Clock | None = None) -> AsyncIter
 def _detach(peers: set[Peer], queue: Queue) -> None:
     for peer in list(peers):
         peer.detach_from(queue)
+
+
+def _drop(peers: set[Peer]) -> None:
+    for peer in list(peers):
+        peer.abort()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name may mean any address
 
 
 async def _close_amqp(server: asyncio.Server, peers: set[Peer]) -> None:

@@ -5,7 +5,8 @@
 
 The bus listens on free loopback ports, runs on a thread of its own, keeps its messages under the
 given folder, and has a clock that the test drives: `bus.clock.advance(60)` ends locks, brings
-scheduled messages and expires the old, before it returns.
+scheduled messages and expires the old, before it returns. What goes wrong in production can be
+made to go wrong here: `bus.fault("settle", "lose-lock", entity="orders")`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from localbus.broker.errors import EntityExists
 from localbus.broker.message import State
 from localbus.broker.properties import QueueProperties
 from localbus.clock import DrivenClock
+from localbus.faults import Fault, Faults, Moment, Rule
 from localbus.server import Server, ServerOptions, serve
 from localbus.store import Durability
 
@@ -77,6 +79,28 @@ class RunningBus:
         """Cut every client's connection without a goodbye, as a failing network does."""
         self.call(self._server.drop_connections)
 
+    def fault(self, moment: str, fault: str, **rule: Any) -> int:
+        """Let something go wrong: `bus.fault("send", "throttle", times=2)`; returns the rule's id.
+
+        The words and the rest of the rule are those of `localbus.faults`. Raises ValueError.
+        """
+        made = Rule(moment=Moment(moment), fault=Fault(fault), **rule)
+        return self.call(lambda: self._faults().add(made, self.clock.now_ms()))
+
+    def struck(self, rule_id: int) -> int:
+        """How often a rule has struck."""
+        return self.call(lambda: self._faults().struck(rule_id))
+
+    def heal(self, seed: int = 0) -> None:
+        """Lift every fault, and begin the draw anew from `seed`."""
+        self.call(lambda: self._faults().reset(seed))
+
+    def _faults(self) -> Faults:
+        bus = self._server.bus
+        if bus.faults is None:
+            bus.faults = Faults()
+        return bus.faults
+
     def counts(self, name: str) -> dict[str, int]:
         """Messages of a queue by state: active (the locked among them), deferred, scheduled,
         dead_letter."""
@@ -103,6 +127,9 @@ class RunningBus:
         bus.namespace.create(name, properties, bus.clock.now_ms())
 
     def _settle(self) -> None:
+        with suppress(RuntimeError):
+            if asyncio.get_running_loop() is self._loop:
+                return  # moved over HTTP: the control API waits for what became due
         self.call(lambda: None)
 
 

@@ -17,6 +17,7 @@ _HEAD_BYTES = 16 << 10
 _BODY_BYTES = 1 << 20
 _IDLE_S = 60.0
 _CONNECTIONS = 256
+_END = "\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class HttpResponse:
     status: int
     body: bytes = b""
     content_type: str = "application/atom+xml;type=entry;charset=utf-8"
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 class Handler(Protocol):
@@ -153,6 +155,7 @@ def _render(response: HttpResponse, *, keep_alive: bool) -> bytes:
         f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}\r\n"
         f"Content-Type: {response.content_type}\r\n"
         f"Content-Length: {len(response.body)}\r\n"
+        f"{''.join(f'{name}: {value}{_END}' for name, value in response.headers.items())}"
         f"Connection: {'keep-alive' if keep_alive else 'close'}\r\n\r\n"
     )
     return head.encode("latin-1") + response.body
