@@ -7,7 +7,8 @@ pause, never as a lane gone deaf. Correctness does not rest on locks, so settlin
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Coroutine, Iterator
+import time
+from collections.abc import AsyncIterator, Coroutine
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from azure.servicebus.exceptions import ServiceBusError
 from contracts.envelope import WireMessage
 from fleet.bus.errors import SettleFailed
 from fleet.bus.message import from_sdk
+from fleet.bus.turns import Turns
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -25,16 +27,16 @@ T = TypeVar("T")
 _WAIT = 30.0
 """Seconds one receive call waits for a first message."""
 _LARGEST_BATCH = 100
+_AT_ONCE = 0.01
+"""Seconds within which a broker answers that has messages waiting."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 
 
 class Delivery:
     """One handing-over of a message. Settle it once; not settling it brings it back."""
 
-    def __init__(
-        self, receiver: ServiceBusReceiver, received: ServiceBusReceivedMessage, queue: str
-    ) -> None:
-        self._receiver, self._received = receiver, received
+    def __init__(self, turns: Turns, received: ServiceBusReceivedMessage, queue: str) -> None:
+        self._turns, self._received = turns, received
         self.queue = queue
         self.message: WireMessage = from_sdk(received)
 
@@ -53,30 +55,39 @@ class Delivery:
 
     async def complete(self) -> None:
         """Done with it. Raises SettleFailed."""
-        with _settling(self.queue):
-            await self._receiver.complete_message(self._received)
+        async with self._settling() as receiver:
+            await receiver.complete_message(self._received)
 
     async def abandon(self) -> None:
         """Hand it back; it is delivered again. Raises SettleFailed."""
-        with _settling(self.queue):
-            await self._receiver.abandon_message(self._received)
+        async with self._settling() as receiver:
+            await receiver.abandon_message(self._received)
 
     async def defer(self) -> None:
         """Set it aside: only its sequence number brings it back. Raises SettleFailed."""
-        with _settling(self.queue):
-            await self._receiver.defer_message(self._received)
+        async with self._settling() as receiver:
+            await receiver.defer_message(self._received)
 
     async def dead_letter(self, reason: str, description: str) -> None:
         """Move it to the dead-letter queue with a reason. Raises SettleFailed."""
-        with _settling(self.queue):
-            await self._receiver.dead_letter_message(
+        async with self._settling() as receiver:
+            await receiver.dead_letter_message(
                 self._received, reason=reason, error_description=description[:4000]
             )
 
     async def renew(self) -> None:
         """Keep the broker's lock. Raises SettleFailed when it is lost already."""
-        with _settling(self.queue):
-            await self._receiver.renew_message_lock(self._received)
+        async with self._settling() as receiver:
+            await receiver.renew_message_lock(self._received)
+
+    @contextlib.asynccontextmanager
+    async def _settling(self) -> AsyncIterator[ServiceBusReceiver]:
+        try:
+            async with self._turns.settling() as receiver:
+                yield receiver
+        except (ServiceBusError, OSError, ValueError) as cause:
+            # ValueError: the SDK says so when a handler was closed under it.
+            raise SettleFailed(f"a delivery of {self.queue} was not settled: {cause}") from cause
 
 
 class Room:
@@ -87,8 +98,11 @@ class Room:
         self._changed = asyncio.Event()
 
     async def take(self, wanted: int) -> int:
-        """Wait until a place is free, then take up to `wanted` of them; how many were taken."""
-        while not self._free:
+        """Wait until half of `wanted` is free, or half of all; then take up to `wanted`.
+
+        One place at a time would mean one round trip for each message of a full queue.
+        """
+        while self._free < max(1, min(wanted, self._places) // 2):
             await self._wait()
         taken = min(self._free, wanted)
         self._free -= taken
@@ -121,9 +135,10 @@ async def deliveries(
         receiver = client.get_queue_receiver(queue, prefetch_count=0)
         try:
             async with receiver:
-                async for received in _received(receiver, room, stop):
+                turns = Turns(receiver)
+                async for received in _received(turns, room, stop):
                     pause = _FIRST_PAUSE
-                    delivery = Delivery(receiver, received, queue)
+                    delivery = Delivery(turns, received, queue)
                     if stop.is_set():
                         # Of a batch that came before the stop: others may have it at once.
                         with contextlib.suppress(SettleFailed):
@@ -141,21 +156,23 @@ async def deliveries(
 
 
 async def _received(
-    receiver: ServiceBusReceiver, room: Room, stop: asyncio.Event
+    turns: Turns, room: Room, stop: asyncio.Event
 ) -> AsyncIterator[ServiceBusReceivedMessage]:
     """Ask for one message while the queue is slack, for all there is room for while it is full.
 
-    A call for n messages waits 0.2 s when fewer come, which a lone message should not pay.
+    A call for n messages waits 0.2 s when fewer come, which a lone message should not pay. A queue
+    is full when what was asked for came at once.
     """
     wanted = 1
     while not stop.is_set() and (asked := await _until(stop, room.take(wanted))) is not None:
         batch: list[ServiceBusReceivedMessage] = []
         try:
-            receiving = receiver.receive_messages(max_message_count=asked, max_wait_time=_WAIT)
-            batch = await _until(stop, receiving) or []
+            asked_at = time.monotonic()
+            batch = await _until(stop, turns.receive(asked, _WAIT)) or []
+            at_once = time.monotonic() - asked_at < _AT_ONCE
         finally:
             room.give_back(asked - len(batch))
-        wanted = min(wanted * 2, _LARGEST_BATCH) if len(batch) == asked else 1
+        wanted = min(wanted * 2, _LARGEST_BATCH) if at_once and len(batch) == asked else 1
         for received in batch:
             yield received
 
@@ -172,11 +189,3 @@ async def _until(stop: asyncio.Event, wanted: Coroutine[Any, Any, T]) -> T | Non
             if not future.done():
                 future.cancel()
                 await asyncio.wait([future])
-
-
-@contextlib.contextmanager
-def _settling(queue: str) -> Iterator[None]:
-    try:
-        yield
-    except (ServiceBusError, OSError, ValueError) as cause:
-        raise SettleFailed(f"a delivery of {queue} was not settled: {cause}") from cause
