@@ -48,6 +48,9 @@ _REQUEST_BYTES = 1 << 20
 _OUTGOING_BYTES = 1 << 20
 """What a connection gathers for one turn of the loop; then the socket decides."""
 _PENDING_ANSWERS = 256
+_PENDING_BYTES = 8 << 20
+"""Of answers that wait on all links of a connection. A request is small and its answer may not be:
+what asks faster than it reads loses its link."""
 _GRANTS = 1_024
 
 
@@ -91,6 +94,7 @@ class Peer(asyncio.Protocol):
         self._max_peers = max_peers
         self._keys = keys
         self._grants: dict[str, Grant] = {}
+        self._pending_bytes = 0
         self._transport: asyncio.Transport | None = None
         self._heartbeat: asyncio.TimerHandle | None = None
         self._read_at = self._wrote_at = 0.0
@@ -135,8 +139,7 @@ class Peer(asyncio.Protocol):
         self.writable = True
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
-        for receiver in self._receivers():
-            self.bus.changed(receiver.address.mailbox)
+        self._write_on()
 
     def has_room(self) -> bool:
         """Whether more may be written to it. When not, its mailboxes are looked at again later."""
@@ -163,8 +166,19 @@ class Peer(asyncio.Protocol):
             self._transport.close()
         elif self._was_full:
             self._was_full = False
-            for receiver in self._receivers():
-                self.bus.changed(receiver.address.mailbox)
+            self._write_on()
+
+    def _write_on(self) -> None:
+        """There is room again: for messages, and for answers that wait."""
+        for receiver in self._receivers():
+            self.bus.changed(receiver.address.mailbox)
+        if not self._pending_bytes:
+            return
+        for session in self.connection.sessions.values():
+            for link in list(session.links.values()):
+                if isinstance(link, OutgoingLink) and isinstance(link.context, Answers):
+                    self._send_answers(link, link.context)
+        self.bus.will_write(self)
 
     def close(self, error: Error | None = None) -> None:
         """Say goodbye; the stream is closed once that is written."""
@@ -240,7 +254,9 @@ class Peer(asyncio.Protocol):
                 if isinstance(link.context, Receiver):
                     link.context.close(self.bus.clock.now_ms())
                     self.bus.changed(link.context.address.mailbox)  # its session is free
-                    link.context = None
+                elif isinstance(link.context, Answers):
+                    self._pending_bytes -= sum(map(len, link.context.waiting))
+                link.context = None
             case Closed():
                 self.bus.will_write(self)
 
@@ -435,6 +451,7 @@ class Peer(asyncio.Protocol):
         link = self._answering(event.link, path, request.reply_to)
         if link is not None:
             link.context.waiting.append(answer)
+            self._pending_bytes += len(answer)
             self._send_answers(link, link.context)
         if not event.settled:
             # After the answer: azure-servicebus drops a $cbs answer that follows its confirmation.
@@ -453,10 +470,12 @@ class Peer(asyncio.Protocol):
         return next(iter(named or links), None)
 
     def _send_answers(self, link: OutgoingLink, answers: Answers) -> None:
-        while answers.waiting and link.sendable:
-            self.connection.send(link, b"\x00" * 4, answers.waiting.popleft(), settled=True)
-        if len(answers.waiting) > _PENDING_ANSWERS:
-            link.context = None
+        while answers.waiting and link.sendable and self.has_room():
+            payload = answers.waiting.popleft()
+            self._pending_bytes -= len(payload)
+            self.connection.send(link, b"\x00" * 4, payload, settled=True)
+        if len(answers.waiting) > _PENDING_ANSWERS or self._pending_bytes > _PENDING_BYTES:
+            self.take(Detached(link))
             self.connection.detach_link(
                 link, Error("amqp:resource-limit-exceeded", "too many answers are waiting")
             )

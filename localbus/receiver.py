@@ -50,7 +50,7 @@ class Receiver:
             link.credit > 0
             and link.session.peer_window > 0
             and self._peer.has_room()
-            and len(link.session.unsettled) < self._peer.connection.limits.unsettled_per_session
+            and self._peer.connection.may_deliver(link.session)
         )
 
     def deliver(self, message: Message, lock: Lock | None) -> None:

@@ -23,6 +23,7 @@ from localbus.broker.message import State
 from localbus.broker.properties import QueueProperties
 from localbus.clock import DrivenClock
 from localbus.faults import Fault, Faults, Moment, Rule
+from localbus.sas import SasKeys
 from localbus.server import Server, ServerOptions, serve
 from localbus.store import Durability
 
@@ -33,10 +34,19 @@ _START_S = 30.0
 class RunningBus:
     """A bus that runs on another thread. Call its methods from any thread but that one."""
 
-    def __init__(self, server: Server, clock: DrivenClock, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        server: Server,
+        clock: DrivenClock,
+        loop: asyncio.AbstractEventLoop,
+        keys: SasKeys | None = None,
+    ) -> None:
         self.clock = clock
         self._server = server
         self._loop = loop
+        self._key = ("RootManageSharedAccessKey", "local")
+        if keys is not None:
+            self._key = next(iter(keys.keys.items()))
         listening = server.listening
         self.amqp_port = listening.amqp_port
         self.admin_port = listening.admin_port
@@ -56,10 +66,10 @@ class RunningBus:
         return self._connection_string(self.admin_port)
 
     def _connection_string(self, port: int) -> str:
+        [name, key] = self._key
         return (
             f"Endpoint=sb://{self._server.listening.host}:{port};"
-            "SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=local;"
-            "UseDevelopmentEmulator=true;"
+            f"SharedAccessKeyName={name};SharedAccessKey={key};UseDevelopmentEmulator=true;"
         )
 
     def create_queue(self, name: str, **properties: Any) -> None:
@@ -152,7 +162,7 @@ def running_bus(
         serving = serve(settings, clock)
         server = _run_on(loop, serving.__aenter__())
         try:
-            bus = RunningBus(server, clock, loop)
+            bus = RunningBus(server, clock, loop, settings.sas_keys)
             for name in queues:
                 bus.ensure_queue(name)
             yield bus

@@ -52,7 +52,13 @@ class Limits:
     sessions: int = 256
     links_per_session: int = 256
     idle_timeout_ms: int = 240_000
+    links: int = 1_024
+    attach_bytes: int = 16_384
     unsettled_per_session: int = 20_000
+    unsettled: int = 100_000
+    partial_bytes: int = 16 << 20
+    """Of messages that have not arrived whole, on all links together. One link alone may always
+    gather a message of the size it was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +148,13 @@ class Connection:
     def __post_init__(self) -> None:
         self._reader = FrameReader(self.limits.max_frame_size)
 
+    def may_deliver(self, session: Session) -> bool:
+        """Whether deliveries the peer has not decided about are below their bounds."""
+        return len(session.unsettled) < self.limits.unsettled_per_session and (
+            len(self.sessions) == 1
+            or sum(len(each.unsettled) for each in self.sessions.values()) < self.limits.unsettled
+        )
+
     @property
     def closed(self) -> bool:
         return self._phase is _Phase.CLOSED
@@ -214,11 +227,15 @@ class Connection:
             case p.Flow():
                 self._take_flow(channel, performative)
             case _:
-                self._take_opening_or_closing(channel, performative)
+                self._take_opening_or_closing(channel, performative, len(body))
 
-    def _take_opening_or_closing(self, channel: int, performative: p.Performative) -> None:
+    def _take_opening_or_closing(
+        self, channel: int, performative: p.Performative, size: int
+    ) -> None:
         match performative:
             case p.Attach():
+                if size > self.limits.attach_bytes:  # its filters and properties are kept
+                    raise _Violation("amqp:resource-limit-exceeded", f"an attach of {size} bytes")
                 self._take_attach(channel, performative)
             case p.Detach():
                 self._take_detach(channel, performative)
@@ -304,6 +321,8 @@ class Connection:
         session = self._session(channel)
         if session is None:
             return
+        if sum(len(each.links) for each in self.sessions.values()) >= self.limits.links:
+            raise _Violation("amqp:resource-limit-exceeded", f"above {self.limits.links} links")
         if attach.handle in session.links:
             raise _Violation("amqp:session:handle-in-use", f"handle {attach.handle} is in use")
         if attach.handle >= self.limits.links_per_session:
@@ -355,6 +374,8 @@ class Connection:
         except ValueError as error:
             raise _Violation("amqp:not-allowed", str(error)) from None
         if whole is None:
+            if link.partial_bytes:
+                self._bound_partial(link)
             return
         if whole.oversize:
             size = Error("amqp:link:message-size-exceeded", f"above {link.max_message_size} bytes")
@@ -365,6 +386,18 @@ class Connection:
             )
         if link.wants_replenishing():
             self._send(channel, session.flow(link))
+
+    def _bound_partial(self, last: IncomingLink) -> None:
+        gathered = sum(
+            link.partial_bytes
+            for session in self.sessions.values()
+            for link in session.links.values()
+            if isinstance(link, IncomingLink)
+        )
+        if gathered > max(self.limits.partial_bytes, last.max_message_size):
+            raise _Violation(
+                "amqp:resource-limit-exceeded", "too much of messages that do not end has arrived"
+            )
 
     def _take_disposition(self, channel: int, disposition: p.Disposition) -> None:
         session = self._session(channel)
@@ -476,6 +509,8 @@ class Connection:
 
     def settle_incoming(self, link: IncomingLink, delivery_id: int, outcome: bytes) -> None:
         """Settle a message that arrived, with an encoded outcome."""
+        if self.closed:
+            return
         body = p.render_disposition(True, delivery_id, delivery_id, outcome)
         self.outgoing += frame(link.session.channel, body)
 
@@ -525,4 +560,6 @@ class Connection:
         self._events.append(Closed(error))
 
     def _send(self, channel: int, performative: p.Performative) -> None:
+        if self.closed:
+            return  # the host answers what came before a close that was read with it
         self.outgoing += frame(channel, p.render(performative))

@@ -154,6 +154,11 @@ class IncomingLink(Link):
     _parts: bytearray = field(default_factory=bytearray)
     _oversize: bool = False
 
+    @property
+    def partial_bytes(self) -> int:
+        """What has arrived of a message that is not whole yet."""
+        return len(self._parts)
+
     def take_transfer(self, transfer: Transfer, payload: bytes) -> Arrived | None:
         """Gather one transfer; returns the delivery when it is whole. ValueError: out of turn."""
         first = self._first or transfer
