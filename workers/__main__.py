@@ -12,7 +12,7 @@ import socket
 import sys
 from pathlib import Path
 
-from contracts.lane import Lane, LaneTable
+from contracts.lane import Lane, LaneTable, Mode
 from fleet.artifacts.folder import FolderStore
 from fleet.bus.bus import open_bus
 from fleet.clock import SystemClock
@@ -106,6 +106,8 @@ async def _serve(
                     scratch=settings.home.absolute() / "scratch" / worker,
                     code_version=importlib.metadata.version("leaf-fleet"),
                 )
+                if any(lane.mode is Mode.PROCESS for lane in lanes):
+                    runner.warm()
                 if ready_file is not None:
                     write_ready(ready_file, worker=worker, lanes=[lane.name for lane in lanes])
                 _log.info("%s serves %s", worker, ", ".join(lane.name for lane in lanes))

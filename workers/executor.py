@@ -79,7 +79,7 @@ async def work(delivery: Delivery, lane: Lane, site: Site) -> None:
                 return
         await relay_at_once(recorded, site)
         # Settled last: a crash above redelivers, and the ledger then says what happened.
-        with settle_span(site.tracer, delivery):
+        with settle_span(site.tracer, envelope, delivery):
             await settle(delivery, record.state)
 
 

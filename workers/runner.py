@@ -13,7 +13,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 from contracts.lane import Mode
 from contracts.outcome import Failed, Fault, FaultKind, Produced
@@ -22,6 +22,8 @@ from workers.leases import End, Lease
 from workers.stages.handler import AsyncRun, Run, StageFault, StageHandler, Workbench
 
 _log = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _GRACE = 5.0
 """Seconds that a handler has to end by itself once it is told to."""
@@ -117,6 +119,11 @@ class HandlerRunner:
             told.cancel()
             signals.clear()
 
+    def warm(self) -> None:
+        """Start the processes before they are needed: importing the stages takes a second."""
+        for _ in range(max(self._processes, 1)):
+            self._in_pool(_nothing)
+
     def close(self) -> None:
         """Let go of threads and processes; what still runs is not waited for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -131,9 +138,9 @@ class HandlerRunner:
         run = cast(Run, handler.run)
         if mode is Mode.THREAD:
             return asyncio.wrap_future(self._threads.submit(guarded, run, bench))
-        return asyncio.wrap_future(self._submit_to_pool(run, bench))
+        return asyncio.wrap_future(self._in_pool(guarded, run, bench))
 
-    def _submit_to_pool(self, run: Run, bench: Workbench) -> "Future[Produced | Failed]":
+    def _in_pool(self, call: Callable[P, T], *given: P.args, **named: P.kwargs) -> "Future[T]":
         for _ in range(2):
             if self._pool is None:
                 # forkserver: a fork of a process with threads can deadlock; spawn starts slower.
@@ -141,7 +148,7 @@ class HandlerRunner:
                 context.set_forkserver_preload(["workers.stages.table"])
                 self._pool = ProcessPoolExecutor(max(self._processes, 1), mp_context=context)
             try:
-                return self._pool.submit(guarded, run, bench)
+                return self._pool.submit(call, *given, **named)
             except BrokenProcessPool:
                 self._pool = None
         raise RuntimeError("a pool of processes broke twice before it took any work")
@@ -158,6 +165,10 @@ class HandlerRunner:
                     message="the handler's process died: out of memory, or a crash in a library",
                 )
             )
+
+
+def _nothing() -> None:
+    """What a process does to be there: the pool starts one for each call that finds none idle."""
 
 
 def guarded(run: Callable[[Workbench], Produced | Failed], bench: Workbench) -> Produced | Failed:

@@ -44,12 +44,13 @@ def run_span(tracer: Tracer, envelope: Envelope) -> Iterator[Span]:
 
 
 @contextlib.contextmanager
-def settle_span(tracer: Tracer, delivery: Delivery) -> Iterator[Span]:
+def settle_span(tracer: Tracer, envelope: Envelope, delivery: Delivery) -> Iterator[Span]:
     """`settle <queue>`: the last thing that happens to a delivery."""
+    of_task = {names.RUN: envelope.run, names.TASK: envelope.task}
     with tracer.start_as_current_span(
         names.span_name("settle", delivery.queue),
         kind=SpanKind.CLIENT,
-        attributes=_messaging("settle", delivery.queue),
+        attributes=of_task | _messaging("settle", delivery.queue),
     ) as span:
         yield span
 
