@@ -126,6 +126,11 @@ class Bus:
         for mailbox in changed.values():
             if mailbox.pump(now_ms, _PUMP_LIMIT):
                 self.changed(mailbox)
+        # what was forwarded or dead-lettered meanwhile; nothing is forwarded more than four times
+        while touched := self.namespace.take_touched():
+            for mailbox in touched:
+                if mailbox.pump(now_ms, _PUMP_LIMIT):
+                    self.changed(mailbox)
         if not self._changed:  # else some receiver may still get a message before it is drained
             drains, self._draining = self._draining, []
             for drain in drains:

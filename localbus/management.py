@@ -11,13 +11,16 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from localbus import rule_codec
 from localbus.amqp.codec import DecodeError
 from localbus.amqp.message import Request, render_response
 from localbus.amqp.types import Array, Int, Symbol, Timestamp
 from localbus.broker.errors import BrokerError, MessageTooLarge, NotAllowed
 from localbus.broker.message import read, render
 from localbus.broker.namespace import Address
+from localbus.broker.properties import InvalidProperties
 from localbus.broker.sessions import SessionMailbox
+from localbus.broker.topic import Subscription
 from localbus.sas import TokenRefused
 
 _NEVER_MS = 253_402_300_800_000
@@ -64,7 +67,7 @@ def answer(request: Request, address: Address, now_ms: int) -> bytes:
         return _failure(request, 400, "com.microsoft:argument-error", "the body is not a map")
     try:
         status, value = operation(body, address, now_ms)
-    except (Malformed, DecodeError) as error:
+    except (Malformed, DecodeError, InvalidProperties) as error:
         return _failure(request, 400, "com.microsoft:argument-error", str(error))
     except BrokerError as error:
         return refusal(request, error)
@@ -129,7 +132,7 @@ def dead_letter_facts(reason: Any, description: Any) -> dict[str, Any]:
 
 def _peek(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
     start, count = _integer(body, "from-sequence-number"), _integer(body, "message-count")
-    found = address.queue.peek(address.mailbox, start, count, _session_id(body))
+    found = address.entity.peek(address.mailbox, start, count, _session_id(body))
     messages = [{"message": render(each, locked_until_ms=None, token=None)} for each in found]
     return (200, {"messages": messages}) if messages else (204, None)
 
@@ -154,13 +157,13 @@ def _receive_by_sequence_number(body: dict[Any, Any], address: Address, now_ms: 
 def _schedule(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
     payloads = [_field(entry, "message", bytes) for entry in _list(body, "messages", dict)]
     contents = [read(payload) for payload in payloads]
-    numbers = [address.queue.send(content, now_ms) for content in contents]
+    numbers = [address.entity.send(content, now_ms) for content in contents]
     return 200, {"sequence-numbers": Array(numbers, constructor=0x81)}
 
 
 def _cancel(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
     for number in _list(body, "sequence-numbers", int):
-        address.queue.cancel(int(number))
+        address.entity.cancel(int(number))
     return 200, None
 
 
@@ -178,7 +181,7 @@ def _set_state(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
     state = body.get("session-state")
     if state is not None and not isinstance(state, bytes):
         raise Malformed("session-state is not binary")
-    limit = address.queue.properties.max_message_bytes
+    limit = address.entity.properties.max_message_bytes
     if state is not None and len(state) > limit:
         raise MessageTooLarge(len(state), limit)
     _sessions(address).set_state(_field(body, "session-id", str), state, now_ms)
@@ -197,8 +200,34 @@ def _list_sessions(body: dict[Any, Any], address: Address, now_ms: int) -> Answe
 
 def _sessions(address: Address) -> SessionMailbox:
     if not isinstance(address.mailbox, SessionMailbox):
-        raise NotAllowed(f"The messaging entity '{address.queue.name}' has no sessions.")
+        raise NotAllowed(f"The messaging entity '{address.entity.name}' has no sessions.")
     return address.mailbox
+
+
+def _add_rule(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
+    description = _field(body, "rule-description", dict)
+    rule = rule_codec.read_rule(_field(body, "rule-name", str), description, now_ms)
+    _subscription(address).add_rule(rule)
+    return 200, None
+
+
+def _remove_rule(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
+    _subscription(address).remove_rule(_field(body, "rule-name", str))
+    return 200, None
+
+
+def _list_rules(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
+    skip, top = max(_integer(body, "skip"), 0), max(_integer(body, "top"), 0)
+    found = _subscription(address).list_rules()[skip : skip + top]
+    if not found:
+        return 204, None
+    return 200, {"rules": [{"rule-description": rule_codec.render_rule(rule)} for rule in found]}
+
+
+def _subscription(address: Address) -> Subscription:
+    if not isinstance(address.entity, Subscription):
+        raise NotAllowed(f"The messaging entity '{address.entity.name}' has no rules.")
+    return address.entity
 
 
 _OPERATIONS: dict[str, Callable[[dict[Any, Any], Address, int], Answer]] = {
@@ -212,6 +241,9 @@ _OPERATIONS: dict[str, Callable[[dict[Any, Any], Address, int], Answer]] = {
     "com.microsoft:get-session-state": _get_state,
     "com.microsoft:set-session-state": _set_state,
     "com.microsoft:get-message-sessions": _list_sessions,
+    "com.microsoft:add-rule": _add_rule,
+    "com.microsoft:remove-rule": _remove_rule,
+    "com.microsoft:enumerate-rules": _list_rules,
 }
 
 

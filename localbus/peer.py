@@ -34,10 +34,11 @@ from localbus.amqp.outcomes import (
     render_outcome,
 )
 from localbus.amqp.types import Symbol, Ulong
+from localbus.broker.entity import MessagingEntity
 from localbus.broker.errors import BrokerError, EntityDisabled, NotAllowed, Unauthorized
 from localbus.broker.message import read
 from localbus.broker.namespace import Address
-from localbus.broker.queue import Queue
+from localbus.broker.topic import Subscription
 from localbus.bus import Bus
 from localbus.faults import Fault, Moment
 from localbus.receiver import Receiver, SessionReceiver, wanted_session
@@ -191,15 +192,15 @@ class Peer(asyncio.Protocol):
         self._is_cut = True
         self.bus.will_write(self)
 
-    def detach_from(self, queue: Queue) -> None:
-        """Close the links to a queue that was deleted."""
-        gone = Error("amqp:not-found", f"The messaging entity '{queue.name}' was deleted.")
+    def detach_from(self, entity: MessagingEntity) -> None:
+        """Close the links to an entity that was deleted."""
+        gone = Error("amqp:not-found", f"The messaging entity '{entity.name}' was deleted.")
         for session in self.connection.sessions.values():
             for link in list(session.links.values()):
                 context = link.context
                 if isinstance(context, (Receiver, Requests)):
                     context = context.address
-                if isinstance(context, Address) and context.queue is queue:
+                if isinstance(context, Address) and context.belongs_to(entity):
                     link.context = None
                     if link.attached:
                         self.connection.detach_link(link, gone)
@@ -322,12 +323,12 @@ class Peer(asyncio.Protocol):
         self.connection.accept_link(link, max_message_size=_REQUEST_BYTES)
 
     def _accept_sender(self, link: Link, address: Address) -> None:
-        queue = address.queue
-        if address.mailbox is not queue.main:
-            raise NotAllowed("Nothing is sent to a dead-letter queue directly.")
-        if not queue.properties.accepts_sends:
-            raise EntityDisabled(queue.name, queue.properties.status)
-        limit = queue.properties.max_message_bytes
+        entity = address.entity
+        if address.mailbox is not entity.main or isinstance(entity, Subscription):
+            raise NotAllowed("Nothing is sent to a subscription or a dead-letter queue directly.")
+        if not entity.properties.accepts_sends:
+            raise EntityDisabled(entity.name, entity.properties.status)
+        limit = entity.properties.max_message_bytes
         link.context = address
         batch = {Symbol("com.microsoft:max-message-batch-size"): Ulong(limit)}
         self.connection.accept_link(link, max_message_size=limit, properties=batch)
@@ -336,6 +337,11 @@ class Peer(asyncio.Protocol):
         queue = address.queue
         of_session, session_id = wanted_session(link)
         sessions = queue.sessions if address.mailbox is queue.main else None
+        if address.mailbox is queue.main and queue.properties.forward_to:
+            raise NotAllowed(
+                "Cannot create a message receiver on an entity with auto-forwarding enabled: "
+                f"'{queue.name}'."
+            )
         if of_session and sessions is None:
             raise NotAllowed(
                 "A sessionful message receiver cannot be created on an entity that does not "
@@ -384,7 +390,7 @@ class Peer(asyncio.Protocol):
             else:
                 contents = [read(event.payload)]
             for content in contents:
-                address.queue.send(content, now_ms)
+                address.entity.send(content, now_ms)
         except DecodeError as error:
             outcome = render_outcome(Rejected(Error("amqp:decode-error", str(error))))
         except BrokerError as refused:
@@ -441,7 +447,7 @@ class Peer(asyncio.Protocol):
                 answer = management.answer(request, requests.address, self.bus.clock.now_ms())
             except BrokerError as refused:
                 answer = management.refusal(request, refused)
-            for mailbox in requests.address.queue.mailboxes:
+            for mailbox in requests.address.entity.mailboxes:
                 self.bus.changed(mailbox)
         sabotage.reply(self, fault, lambda: self._answer(event, requests.path, request, answer))
 

@@ -23,7 +23,7 @@ from localbus.admin.site import Site
 from localbus.admin.status import StatusPages
 from localbus.amqp.connection import Limits
 from localbus.amqp.outcomes import Error
-from localbus.broker.queue import Queue
+from localbus.broker.entity import MessagingEntity
 from localbus.bus import Bus
 from localbus.certificate import ensure_certificate
 from localbus.clock import Clock, DrivenClock, SystemClock
@@ -144,7 +144,7 @@ async def serve(options: ServerOptions, clock: Clock | None = None) -> AsyncIter
             ssl_handshake_timeout=_HANDSHAKE_S if options.tls else None,
         )
         stack.push_async_callback(_close_amqp, amqp, peers)
-        api = AdminApi(bus, "localbus", lambda queue: _detach(peers, queue))
+        api = AdminApi(bus, "localbus", lambda entity: _detach(peers, entity))
         status = StatusPages(bus, lambda: len(peers))
         control = None
         if options.control:
@@ -178,9 +178,9 @@ async def serve(options: ServerOptions, clock: Clock | None = None) -> AsyncIter
         )
 
 
-def _detach(peers: set[Peer], queue: Queue) -> None:
+def _detach(peers: set[Peer], entity: MessagingEntity) -> None:
     for peer in list(peers):
-        peer.detach_from(queue)
+        peer.detach_from(entity)
 
 
 def _drop(peers: set[Peer]) -> None:

@@ -8,12 +8,12 @@ Two shapes are read: the official emulator's Config.json, and the short one
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from localbus.broker import durations
 from localbus.broker.errors import EntityNotFound
 from localbus.broker.properties import InvalidProperties, QueueProperties
 
@@ -60,19 +60,12 @@ def _properties(name: str, values: Any) -> QueueProperties:
         raise InvalidTopology(f"queue {name}: {error}") from error
 
 
-_DURATION = re.compile(
-    r"(?P<sign>-?)P(?:(?P<d>\d+(?:\.\d+)?)D)?"
-    r"(?:T(?:(?P<h>\d+(?:\.\d+)?)H)?(?:(?P<m>\d+(?:\.\d+)?)M)?(?:(?P<s>\d+(?:\.\d+)?)S)?)?"
-)
-
-
 def parse_duration(text: str) -> int:
-    """An ISO 8601 duration of days and smaller, in milliseconds. Raises ValueError."""
-    match = _DURATION.fullmatch(text.strip())
-    if match is None or match["sign"] or not any(match[part] for part in "dhms"):
-        raise InvalidTopology(f"{text!r} is not a duration like PT1M30S or P14D")
-    spans = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000}
-    return round(sum(float(match[part] or 0) * span for part, span in spans.items()))
+    """An ISO 8601 duration of days and smaller, in milliseconds. Raises InvalidTopology."""
+    try:
+        return durations.parse_duration(text)
+    except ValueError as error:
+        raise InvalidTopology(str(error)) from None
 
 
 _EMULATOR: dict[str, tuple[str, Callable[[Any], Any]]] = {

@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 from localbus.admin import atom
 from localbus.admin.http import HttpRequest, HttpResponse
+from localbus.broker.entity import MessagingEntity
 from localbus.broker.errors import BrokerError, EntityNotFound
 from localbus.broker.properties import InvalidProperties
-from localbus.broker.queue import Queue
 from localbus.bus import Bus
 
 _FEED = "application/atom+xml;type=feed;charset=utf-8"
@@ -24,7 +24,7 @@ _PAGE = 100
 class AdminApi:
     """See the module. `detach` closes the links to a queue that was deleted."""
 
-    def __init__(self, bus: Bus, namespace: str, detach: Callable[[Queue], None]) -> None:
+    def __init__(self, bus: Bus, namespace: str, detach: Callable[[MessagingEntity], None]) -> None:
         self._bus = bus
         self._namespace = namespace
         self._detach = detach

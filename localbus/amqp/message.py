@@ -157,6 +157,23 @@ def render_pairs(annotations: dict[Any, Any]) -> bytes:
     return bytes(out)
 
 
+def with_properties(
+    bare: bytes, properties: list[Any], application_properties: dict[Any, Any]
+) -> bytes:
+    """The bare message with both sections of properties replaced. Raises DecodeError."""
+    out, rest = bytearray(), 0
+    for section in sections(bare):
+        if section.code in {PROPERTIES, APPLICATION_PROPERTIES}:
+            rest = section.end
+    while properties and properties[-1] is None:
+        properties = properties[:-1]
+    if properties:
+        codec.encode_into(out, Described(Ulong(PROPERTIES), properties))
+    if application_properties:
+        codec.encode_into(out, Described(Ulong(APPLICATION_PROPERTIES), application_properties))
+    return bytes(out) + bare[rest:]
+
+
 def with_application_properties(bare: bytes, added: dict[str, Any]) -> bytes:
     """The bare message with application properties set. Raises DecodeError when it is not one."""
     before, properties, after = b"", {}, bare

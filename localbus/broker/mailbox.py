@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID, uuid4
@@ -80,6 +81,8 @@ class Mailbox:
         self.counts = dict.fromkeys(State, 0)
         self.size_bytes = 0
         self.alarm_ms: int | None = None
+        self.forward: Callable[[Message, int], None] | None = None
+        """Takes every message as it comes, with the time, in place of consumers."""
         self._store = store
         self._keeper = keeper
         self._window = Window(self._page, messages=WINDOW_MESSAGES, size=WINDOW_BYTES)
@@ -118,6 +121,8 @@ class Mailbox:
 
     def pump(self, now_ms: int, limit: int) -> bool:
         """Hand messages to consumers, in turn, while both last; returns whether `limit` did not."""
+        if self.forward is not None:
+            return self._forward_all(self.forward, now_ms, limit)
         consumers = self.consumers
         waiting = len(consumers)
         while waiting:
@@ -135,6 +140,17 @@ class Mailbox:
             waiting = len(consumers)
             self._hand_over(consumer, message, now_ms)
         return False
+
+    def _forward_all(
+        self, forward: Callable[[Message, int], None], now_ms: int, limit: int
+    ) -> bool:
+        for _ in range(limit):
+            message = self._next(self._window, now_ms)
+            if message is None:
+                return False
+            self.remove(message)
+            forward(message, now_ms)
+        return True
 
     def _hand_over(self, consumer: Consumer, message: Message, now_ms: int) -> None:
         if consumer.locks:

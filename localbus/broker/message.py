@@ -104,6 +104,14 @@ def _integer(value: Any) -> int | None:
     return int(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+def message_identity(bare: bytes) -> str | None:
+    """The id of a stored message, as `Content` has it."""
+    for section in message.sections(bare):
+        if section.code == message.PROPERTIES and section.value and section.value[0] is not None:
+            return _identity(section.value[0])
+    return None
+
+
 def _identity(message_id: Any) -> str:
     if isinstance(message_id, str):
         return message_id
@@ -136,6 +144,19 @@ class StoredContent:
     pairs: bytes
     pair_count: int
     bare: bytes
+
+    def annotated(self, key: str, value: Any) -> StoredContent:
+        """With an annotation, unless it has that one already."""
+        if codec.encode(Symbol(key)) in self.pairs:
+            return self
+        pairs = self.pairs + message.render_pairs({key: value})
+        return StoredContent(self.head, pairs, self.pair_count + 1, self.bare)
+
+
+ENQUEUE_SEQUENCE_NUMBER = "x-opt-enqueue-sequence-number"
+"""The number a message had where it was sent, when that was elsewhere."""
+DEAD_LETTER_SOURCE = "x-opt-deadletter-source"
+"""Where a message was dead-lettered, when it was forwarded from there."""
 
 
 _STAMP = Struct(">q")

@@ -1,4 +1,4 @@
-"""The settings of a queue, with the service's defaults and bounds.
+"""The settings of queues, topics and subscriptions, with the service's defaults and bounds.
 
 Source: Azure Service Bus quotas, and QueueDescription of its management API.
 """
@@ -6,7 +6,7 @@ Source: Azure Service Bus quotas, and QueueDescription of its management API.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Self
 
 MAX_LOCK_MS = 5 * 60 * 1000
 UNBOUNDED_MS = 922_337_203_685_477
@@ -21,7 +21,7 @@ _FIXED = {
 
 
 class InvalidProperties(ValueError):
-    """A queue cannot have these settings. Nothing was created."""
+    """An entity cannot have these settings. Nothing was created."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +55,12 @@ class QueueProperties:
                 (self.default_ttl_ms < 1, "DefaultMessageTimeToLive is not positive"),
                 (self.duplicate_window_ms < 1, "the duplicate window is not positive"),
                 (not 1 <= self.max_message_kilobytes <= 102_400, "MaxMessageSizeInKilobytes"),
-                (bool(self.forward_to), "localbus has no auto-forwarding yet"),
-                (bool(self.forward_dead_letters_to), "localbus has no auto-forwarding yet"),
+                (
+                    self.requires_session and bool(self.forward_to),
+                    "RequiresSession and ForwardTo: messages in sessions are not forwarded",
+                ),
+                (len(self.user_metadata) > 1024, "UserMetadata is above 1024 characters"),
+                (self.auto_delete_on_idle_ms < 300_000, "AutoDeleteOnIdle is below 5 minutes"),
                 (
                     self.status not in {"Active", "Disabled", "SendDisabled", "ReceiveDisabled"},
                     f"Status {self.status!r}",
@@ -91,7 +95,23 @@ class QueueProperties:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> QueueProperties:
+    def from_dict(cls, values: dict[str, Any]) -> Self:
         """Read what `as_dict` wrote; settings this version does not know are left out."""
         known = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionProperties(QueueProperties):
+    """A subscription's settings: those of the queue it is, and what becomes of messages its rules
+    cannot judge. Sizes and duplicates are its topic's affair."""
+
+    dead_letter_on_filter_errors: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicProperties(QueueProperties):
+    """A topic's settings. Of a queue's, those about delivering have no meaning here."""
+
+    support_ordering: bool = True
+    filter_before_publishing: bool = False

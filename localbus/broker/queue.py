@@ -1,155 +1,55 @@
-"""One queue with its dead-letter queue: sending, settling, scheduling, duplicates.
+"""One queue with its dead-letter queues: settling, expiry, forwarding.
 
 Source of the rules: Azure Service Bus documentation (message transfers, locks and settlement;
-dead-letter queues; duplicate detection; scheduled messages; message deferral; message expiration).
+dead-letter queues; message deferral; auto-forwarding).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 from localbus.amqp import message as amqp_message
-from localbus.broker.errors import EntityDisabled, MessageNotFound, MessageTooLarge, NotAllowed
+from localbus.broker.entity import DEAD_LETTER, MAIN, TRANSFER_DEAD_LETTER, MessagingEntity, Site
+from localbus.broker.errors import MessageNotFound, NotAllowed
 from localbus.broker.mailbox import Lock, Mailbox
-from localbus.broker.message import Content, Message, State, StoredContent
-from localbus.broker.properties import UNBOUNDED_MS, QueueProperties
+from localbus.broker.message import DEAD_LETTER_SOURCE, Message, State, StoredContent
+from localbus.broker.properties import QueueProperties
 from localbus.broker.sessions import SessionMailbox
-from localbus.store import Entity, Store
+from localbus.store import Entity as Row
 
-MAIN, DEAD_LETTER = 0, 1
-MAILBOXES_PER_ENTITY = 4
-"""Mailbox numbers are entity * 4 + kind; two kinds are kept free for transfers."""
-
-_RESERVE = 10_000
-_PEEK_MESSAGES, _PEEK_BYTES = 250, 1 << 20
+MAX_HOPS = 4
 
 
-class Queue:
-    """See the module. `allot` gives the next place in the order of arrival."""
+class Queue(MessagingEntity):
+    """See the module."""
 
-    def __init__(
-        self,
-        entity: Entity,
-        store: Store,
-        allot: Callable[[], int],
-        alarm: Callable[[Mailbox, int], None],
-    ) -> None:
-        self.id = entity.entity_id
-        self.name = entity.name
-        self.created_ms = entity.created_ms
-        self.updated_ms = entity.updated_ms
-        self.accessed_ms = entity.created_ms
-        self.properties = QueueProperties.from_dict(entity.properties)
-        self._store = store
-        self._allot = allot
-        self._alarm = alarm
-        self._next_sequence = entity.reserved_sequence
-        self._reserved = entity.reserved_sequence
-        first = entity.entity_id * MAILBOXES_PER_ENTITY
+    def __init__(self, row: Row, properties: QueueProperties, site: Site) -> None:
+        super().__init__(row, properties, site)
         self.sessions: SessionMailbox | None = None
         """The main mailbox, when its messages are in sessions."""
-        if self.properties.requires_session:
-            self.sessions = SessionMailbox(first + MAIN, store, self)
-        self.main = self.sessions or Mailbox(first + MAIN, store, self)
-        self.dead = Mailbox(first + DEAD_LETTER, store, self)
+        if properties.requires_session:
+            self.sessions = SessionMailbox(self._mailbox_id(MAIN), site.store, self)
+        self.main = self.sessions or Mailbox(self._mailbox_id(MAIN), site.store, self)
+        self.dead = Mailbox(self._mailbox_id(DEAD_LETTER), site.store, self)
+        self.transfer_dead = Mailbox(self._mailbox_id(TRANSFER_DEAD_LETTER), site.store, self)
+        self.set_forwarding()
 
     @property
-    def mailboxes(self) -> tuple[Mailbox, Mailbox]:
-        return self.main, self.dead
+    def mailboxes(self) -> tuple[Mailbox, ...]:
+        return self.main, self.dead, self.transfer_dead
 
-    @property
-    def lock_duration_ms(self) -> int:
-        return self.properties.lock_duration_ms
-
-    # -- sending ---------------------------------------------------------------------------
-
-    def send(self, content: Content, now_ms: int) -> int:
-        """Take a message, now or when its annotation says; returns its sequence number.
-
-        A duplicate within the window is taken and dropped, as the service does; 0 is returned.
-        Raises MessageTooLarge, EntityDisabled; NotAllowed without a session where one is needed.
-        """
-        if not self.properties.accepts_sends:
-            raise EntityDisabled(self.name, self.properties.status)
-        if content.size > self.properties.max_message_bytes:
-            raise MessageTooLarge(content.size, self.properties.max_message_bytes)
-        if content.session_id is None and self.sessions is not None:
-            raise NotAllowed(
-                "The SessionId was not set on a message, and it cannot be sent to the entity. "
-                "Entities that have session support enabled can only receive messages that have "
-                "the SessionId set to a valid value."
+    def _enqueue(self, message: Message, now_ms: int) -> None:
+        if message.session_id is None and self.sessions is not None:
+            # only from another entity: who sends here is refused
+            words = (
+                "Session enabled entity doesn't allow a message whose session identifier is null."
             )
-        self.accessed_ms = now_ms
-        if self._is_duplicate(content, now_ms):
-            return 0
-        scheduled = content.scheduled_ms
-        later = scheduled is not None and scheduled > now_ms
-        ttl_ms = self._span(content.ttl_ms)
-        message = Message(
-            position=self._allot(),
-            mailbox=self.main.id,
-            sequence_number=self._allot_sequence(),
-            state=State.SCHEDULED if later else State.ACTIVE,
-            enqueued_ms=now_ms,
-            due_ms=scheduled if later else None,
-            # while scheduled, the column keeps the span itself: life begins when it is due
-            expires_ms=ttl_ms if later else _expiry(ttl_ms, now_ms),
-            session_id=content.session_id,
-            size=content.size,
-            content=StoredContent(
-                content.head(ttl_ms), content.pairs, content.pair_count, content.bare
-            ),
-        )
-        self.main.put(message)
-        return message.sequence_number
-
-    def _is_duplicate(self, content: Content, now_ms: int) -> bool:
-        if not self.properties.detect_duplicates or content.message_id is None:
-            return False
-        until_ms = now_ms + self.properties.duplicate_window_ms
-        return not self._store.remember(self.id, content.message_id, until_ms, now_ms)
-
-    def _span(self, ttl_ms: int | None) -> int | None:
-        """How long a message lives: its own time to live, cut to the queue's default."""
-        default = self.properties.default_ttl_ms
-        span = default if ttl_ms is None else min(ttl_ms, default)
-        return None if span >= UNBOUNDED_MS else span
-
-    def _allot_sequence(self) -> int:
-        number = self._next_sequence
-        self._next_sequence += 1
-        if self._next_sequence > self._reserved:
-            self._reserved = self._next_sequence + _RESERVE
-            self._store.reserve_sequence(self.id, self._reserved)
-        return number
-
-    def settle_reservation(self) -> None:
-        """Before a graceful stop: give back the sequence numbers that were not used."""
-        self._reserved = self._next_sequence
-        self._store.reserve_sequence(self.id, self._reserved)
-
-    def cancel(self, sequence_number: int) -> None:
-        """Take back a scheduled message. Raises MessageNotFound."""
-        message = self._store.by_sequence(self.main.id, sequence_number)
-        if message is None or message.state is not State.SCHEDULED:
-            raise MessageNotFound(sequence_number)
-        self.main.remove(message)
+            self._bury(message, now_ms, _facts("Session id is null.", words))
+        else:
+            self.main.put(message)
 
     # -- reading ---------------------------------------------------------------------------
-
-    def peek(
-        self, mailbox: Mailbox, from_sequence: int, count: int, session_id: str | None = None
-    ) -> list[Message]:
-        """Look at up to `count` messages, and up to 1 MiB, in order of sequence numbers; of one
-        session when it is named."""
-        messages = min(max(count, 1), _PEEK_MESSAGES)
-        if session_id is None:
-            return self._store.peek(mailbox.id, from_sequence, messages=messages, size=_PEEK_BYTES)
-        return self._store.peek_session(
-            mailbox.id, session_id, from_sequence, messages=messages, size=_PEEK_BYTES
-        )
 
     def receive_deferred(
         self,
@@ -211,23 +111,26 @@ class Queue:
     ) -> None:
         """Move to the dead-letter queue; `facts` become application properties.
 
-        Raises LockLost, and NotAllowed in the dead-letter queue itself.
+        Raises LockLost, and NotAllowed in a dead-letter queue itself.
         """
         lock = mailbox.held(token, now_ms)
-        if mailbox is self.dead:
+        if mailbox is not self.main:
             raise NotAllowed("A message in a dead-letter queue cannot be dead-lettered again.")
         self._load(lock.message)
         self._bury(mailbox.complete(lock), now_ms, facts)
 
-    def _bury(self, message: Message, now_ms: int, facts: dict[str, Any]) -> None:
-        """Put a message that has left its mailbox and the store into the dead-letter queue."""
+    def _bury(
+        self, message: Message, now_ms: int, facts: dict[str, Any], into: Mailbox | None = None
+    ) -> None:
+        """Put a message that is in no mailbox and not in the store into a dead-letter queue."""
+        mailbox = into or self.dead
         content = message.content
         assert content is not None
         bare = amqp_message.with_application_properties(content.bare, facts)
-        self.dead.put(
+        mailbox.put(
             Message(
-                position=self._allot(),
-                mailbox=self.dead.id,
+                position=self._site.allot(),
+                mailbox=mailbox.id,
                 sequence_number=message.sequence_number,
                 state=State.ACTIVE,
                 enqueued_ms=message.enqueued_ms,
@@ -235,14 +138,16 @@ class Queue:
                 session_id=message.session_id,
                 size=message.size + len(bare) - len(content.bare),
                 content=StoredContent(content.head, content.pairs, content.pair_count, bare),
+                hops=message.hops,
             )
         )
+        self._site.touched(mailbox)
 
     def repeat(self, mailbox: Mailbox, message: Message) -> None:
         """Put a copy of a message whose content is loaded at the end, under the same number."""
         mailbox.put(
             Message(
-                position=self._allot(),
+                position=self._site.allot(),
                 mailbox=mailbox.id,
                 sequence_number=message.sequence_number,
                 state=State.ACTIVE,
@@ -252,8 +157,50 @@ class Queue:
                 session_id=message.session_id,
                 size=message.size,
                 content=message.content,
+                hops=message.hops,
             )
         )
+
+    # -- forwarding ------------------------------------------------------------------------
+
+    def set_forwarding(self) -> None:
+        """Do as the properties say, with what is there already as well."""
+        self.main.forward = self._forward if self.properties.forward_to else None
+        to_dead = self.properties.forward_dead_letters_to
+        self.dead.forward = self._forward_dead if to_dead else None
+        self._site.touched(self.main)
+        self._site.touched(self.dead)
+
+    def _forward(self, message: Message, now_ms: int) -> None:
+        self._transfer(message, self.properties.forward_to, now_ms)
+
+    def _forward_dead(self, message: Message, now_ms: int) -> None:
+        assert message.content is not None
+        message.content = message.content.annotated(DEAD_LETTER_SOURCE, self.name)
+        self._transfer(message, self.properties.forward_dead_letters_to, now_ms)
+
+    def _transfer(self, message: Message, to: str, now_ms: int) -> None:
+        """Hand a message that has left its mailbox to another entity, or to the transfer
+        dead-letter queue when that cannot take it."""
+        destination = self._site.destination(to)
+        if message.hops >= MAX_HOPS:
+            words = f"The message was forwarded {MAX_HOPS} times."
+            facts = _facts("MaxTransferHopCountExceeded", words)
+        elif destination is None:
+            words = f"The messaging entity '{to}' could not be found."
+            facts = _facts("MessagingEntityNotFound", words)
+        elif not destination.properties.accepts_sends:
+            words = f"The messaging entity '{to}' is {destination.properties.status}."
+            facts = _facts("MessagingEntityDisabled", words)
+        elif message.size > destination.properties.max_message_bytes:
+            facts = _facts(
+                "MessageSizeExceeded", f"The messaging entity '{to}' takes no such size."
+            )
+        else:
+            message.hops += 1
+            destination.take_over(message, now_ms)
+            return
+        self._bury(message, now_ms, facts, self.transfer_dead)
 
     # -- what mailboxes ask ----------------------------------------------------------------
 
@@ -261,43 +208,19 @@ class Queue:
         self._load(message)
         self.main.remove(message)
         if self.properties.dead_letter_on_expiry:
-            facts = {
-                "DeadLetterReason": "TTLExpiredException",
-                "DeadLetterErrorDescription": "The message expired and was dead lettered.",
-            }
-            self._bury(message, now_ms, facts)
+            words = "The message expired and was dead lettered."
+            self._bury(message, now_ms, _facts("TTLExpiredException", words))
 
     def exhausted(self, message: Message, now_ms: int) -> bool:
         limit = self.properties.max_delivery_count
-        if message.mailbox == self.dead.id or message.delivery_count < limit:
+        if message.mailbox != self.main.id or message.delivery_count < limit:
             return False
         self._load(message)
         self.main.remove(message)
         words = f"Message could not be consumed after {limit} delivery attempts."
-        facts = {
-            "DeadLetterReason": "MaxDeliveryCountExceeded",
-            "DeadLetterErrorDescription": words,
-        }
-        self._bury(message, now_ms, facts)
+        self._bury(message, now_ms, _facts("MaxDeliveryCountExceeded", words))
         return True
 
-    def activate(self, message: Message, now_ms: int) -> None:
-        # As in the service, a scheduled message joins the queue anew, with a new number.
-        message.position = self._allot()
-        message.sequence_number = self._allot_sequence()
-        message.state = State.ACTIVE
-        message.enqueued_ms = now_ms
-        message.due_ms = None
-        message.expires_ms = _expiry(message.expires_ms, now_ms)
-        self.main.put(message)
 
-    def alarm(self, mailbox: Mailbox, at_ms: int) -> None:
-        self._alarm(mailbox, at_ms)
-
-    def _load(self, message: Message) -> None:
-        if message.content is None:
-            message.content = self._store.content(message.position)
-
-
-def _expiry(span_ms: int | None, now_ms: int) -> int | None:
-    return None if span_ms is None else now_ms + span_ms
+def _facts(reason: str, description: str) -> dict[str, Any]:
+    return {"DeadLetterReason": reason, "DeadLetterErrorDescription": description}

@@ -278,12 +278,13 @@ def test_a_deleted_queue_takes_everything_with_it(namespace: Namespace, store: S
         {"max_delivery_count": 0},
         {"default_ttl_ms": 0},
         {"status": "Asleep"},
-        {"requires_session": True},
-        {"forward_to": "elsewhere"},
+        {"requires_session": True, "forward_to": "elsewhere"},
+        {"user_metadata": "x" * 1025},
+        {"auto_delete_on_idle_ms": 1_000},
     ],
 )
 def test_settings_that_cannot_hold_are_refused(wrong: dict[str, object]) -> None:
-    """What is out of bounds, or not built yet, is refused rather than ignored."""
+    """What is out of bounds, or does not go together, is refused rather than ignored."""
     with pytest.raises(InvalidProperties):
         QueueProperties.from_dict(wrong)
 
