@@ -28,10 +28,11 @@ from fleet.telemetry.logs import start_logging
 from fleet.telemetry.telemetry import start_telemetry
 from policies.bundle import load_bundle
 from policies.gate import PolicyGate
+from workers.faultpoints import VARIABLE, planned
 from workers.leases import LeaseKeeper
 from workers.runner import HandlerRunner
 from workers.site import Site
-from workers.stages.table import HANDLERS
+from workers.stages.table import all_handlers
 from workers.verify import verify
 from workers.worker import serve
 
@@ -83,9 +84,7 @@ async def _serve(
     clock = SystemClock()
     store = FolderStore(settings.artifacts_folder)
     worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-    runner = HandlerRunner(
-        threads=sum(lane.concurrency for lane in lanes), processes=os.cpu_count() or 1
-    )
+    runner = HandlerRunner(processes=os.cpu_count() or 1)
     async with await Ledger.open(settings.ledger_address) as ledger:
         with start_telemetry("worker", ledger) as telemetry:
             async with open_bus(settings.bus_address, store) as bus:
@@ -96,7 +95,7 @@ async def _serve(
                     store=store,
                     gate=PolicyGate(load_bundle(settings.rules, table)),
                     registry=payload_registry(),
-                    handlers=HANDLERS,
+                    handlers=all_handlers(),
                     leases=LeaseKeeper(ledger, clock),
                     runner=runner,
                     clock=clock,
@@ -105,6 +104,7 @@ async def _serve(
                     sources_file=settings.sources_file,
                     scratch=settings.home.absolute() / "scratch" / worker,
                     code_version=importlib.metadata.version("leaf-fleet"),
+                    point=planned(os.environ.get(VARIABLE)),
                 )
                 if any(lane.mode is Mode.PROCESS for lane in lanes):
                     runner.warm()
@@ -122,7 +122,7 @@ def _verify(settings: Settings, run: str, *, as_json: bool) -> int:
             reader=reader,
             store=FolderStore(settings.artifacts_folder),
             registry=payload_registry(),
-            handlers=HANDLERS,
+            handlers=all_handlers(),
             scratch=settings.home.absolute() / "scratch" / "verify",
         )
     if as_json:

@@ -1,6 +1,13 @@
-"""Every handler by kind and version: one explicit table, no import side effects."""
+"""Every handler by kind and version: ours in one explicit table, others by entry point.
+
+A package brings stage kinds of its own by two entry points: `leaf_fleet.payloads` names a tuple of
+Payload classes (the dispatcher checks pipelines with them), `leaf_fleet.handlers` a tuple of
+(payload class, function). They are asked for at start, never by importing something else. How to:
+docs/how-to/write-a-stage.md.
+"""
 
 from collections.abc import Mapping
+from importlib.metadata import entry_points
 
 from contracts import stage_payloads as kinds
 from contracts.payload import Payload
@@ -29,7 +36,9 @@ def handler_table(
     return table
 
 
-HANDLERS = handler_table(
+ENTRY_POINTS = "leaf_fleet.handlers"
+
+_OURS: tuple[tuple[type[Payload], Run | AsyncRun], ...] = (
     (kinds.MirrorKeys, mirror_keys),
     (kinds.MirrorSql, mirror_sql),
     (kinds.MirrorFiles, mirror_files),
@@ -42,3 +51,12 @@ HANDLERS = handler_table(
     (kinds.PresentPdf, present_pdf),
     (kinds.PresentJson, present_json),
 )
+
+HANDLERS = handler_table(*_OURS)
+"""The handlers that ship."""
+
+
+def all_handlers() -> Mapping[tuple[str, int], StageHandler]:
+    """Ours, and those of every installed package. Raises ValueError when two serve one kind."""
+    brought = [pair for entry in entry_points(group=ENTRY_POINTS) for pair in entry.load()]
+    return handler_table(*_OURS, *brought)
