@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format clean lock
+.PHONY: demo test lint format clean lock conformance
 
 demo: $(VENV)/ready ## run the main job on embedded defaults
 	$(BIN)/fleet demo
@@ -27,6 +27,9 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
+
+conformance: $(VENV)/ready ## localbus's feature table held by tests, here or against LOCALBUS_CONFORMANCE_CONNECTION
+	$(BIN)/python -m pytest -q -p tests.localbus.conformance.table tests/localbus
 
 lock: ## pin every dependency by hash (needs uv)
 	uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header -o requirements.lock

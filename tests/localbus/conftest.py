@@ -12,6 +12,7 @@ from azure.servicebus.aio import ServiceBusClient as AsyncServiceBusClient
 from azure.servicebus.management import ServiceBusAdministrationClient
 
 from localbus.testing import RunningBus, running_bus
+from tests.localbus.conformance.remote import is_remote, remote_bus
 
 QUEUE = "orders"
 
@@ -34,6 +35,10 @@ def loses_connections(test: _Test) -> _Test:
 
 @pytest.fixture
 def bus(tmp_path: Path) -> Iterator[RunningBus]:
+    if is_remote():
+        with remote_bus([QUEUE]) as remote:
+            yield remote
+        return
     with running_bus(tmp_path, queues=[QUEUE]) as running:
         yield running
 
@@ -55,6 +60,6 @@ async def aio_client(bus: RunningBus) -> AsyncIterator[AsyncServiceBusClient]:
 @pytest.fixture
 def admin(bus: RunningBus) -> Iterator[ServiceBusAdministrationClient]:
     with ServiceBusAdministrationClient.from_connection_string(
-        bus.admin_connection_string, connection_verify=bus.certificate
+        bus.admin_connection_string, connection_verify=bus.certificate or True
     ) as made:
         yield made
