@@ -34,12 +34,14 @@ metadata = MetaData(
 READY = text("task.state = 'waiting' AND task.pending = 0")
 LEASED = text("task.state = 'running'")
 OPEN = text("task.state IN ('queued', 'running', 'retrying', 'held', 'parked')")
+DEAD = text("task.state IN ('failed', 'dead', 'denied', 'parked')")
 DUE = text("outbox.relayed IS NULL")
 OF_RUN = text("event.task IS NULL")
+REDRIVING = text("redrive_job.state = 'running'")
 
 
 def _partial(name: str, *columns: str, where: TextClause) -> Index:
-    bare = text(re.sub(r"\b(task|outbox|event)\.", "", where.text))
+    bare = text(re.sub(r"\b(task|outbox|event|redrive_job)\.", "", where.text))
     return Index(name, *columns, sqlite_where=bare, postgresql_where=bare, mssql_where=bare)
 
 
@@ -99,10 +101,13 @@ task = Table(
     Column("ended", UtcTime),
     Column("deadline", UtcTime, nullable=False),
     Column("fault", Json),
+    # Of the fault, while the task stands so that a redrive can open it; by it faults are grouped.
+    Column("fingerprint", key(64)),
     Index(None, "run", "stage", "state"),
     _partial("ix_task_ready", "run", "stage", "partition", where=READY),
     _partial("ix_task_leased", "lease_until", where=LEASED),
     _partial("ix_task_open", "deadline", "lane", "state", "queued", where=OPEN),
+    _partial("ix_task_dead", "fingerprint", "stage", "task", where=DEAD),
 )
 
 attempt = Table(
@@ -192,6 +197,8 @@ event = Table(
     Column("old", key(12)),
     Column("new", key(12), nullable=False),
     Column("detail", Text, nullable=False),
+    # What an operator changed, as a JSON Patch.
+    Column("facts", Json),
     Index(None, "task"),
     _partial("ix_event_of_run", "run", where=OF_RUN),
 )
@@ -219,7 +226,57 @@ dead_letter = Table(
     Column("description", Text, nullable=False),
     Column("size", Integer, nullable=False),
     Column("at", UtcTime, nullable=False),
+    Column("fingerprint", key(64)),
+    # What its envelope says it is, where it could be read so far: who may take it up.
+    Column("kind", key(120)),
+    Column("version", Integer),
+    # When it was sent again, and under which message id; it is no dead letter any more.
+    Column("taken_up", UtcTime),
+    Column("became", key(128)),
     Index(None, "at"),
+)
+
+redrive_job = Table(
+    "redrive_job",
+    metadata,
+    Column("job", key(), primary_key=True),
+    Column("state", key(12), nullable=False),
+    Column("actor", key(120), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("selection", Json, nullable=False),
+    Column("per_second", Integer),
+    # Items are worked off in order: `redriven` + `refused` is also the position of the next one.
+    Column("total", Integer, nullable=False),
+    Column("redriven", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Column("asked", UtcTime, nullable=False),
+    # Up to when its rate has been used.
+    Column("paced", UtcTime, nullable=False),
+    Column("ended", UtcTime),
+    Column("ended_by", key(120)),
+    Index(None, "asked"),
+    _partial("ix_redrive_job_open", "asked", "job", where=REDRIVING),
+)
+
+redrive_item = Table(
+    "redrive_item",
+    metadata,
+    Column("job", key(), primary_key=True),
+    Column("position", sequence(), primary_key=True, autoincrement=False),
+    # A task and the attempt that failed; or a message.
+    Column("task", key()),
+    Column("attempt", Integer),
+    Column("queue", key(60)),
+    Column("message_id", key(128)),
+    Column("sequence_number", sequence()),
+    Column("fingerprint", key(64)),
+    Column("state", key(12), nullable=False),
+    # The attempt, or the message id, that it was redriven as.
+    Column("became", key(128)),
+    Column("at", UtcTime),
+    Column("note", Text),
+    Index(None, "task"),
+    sqlite_with_rowid=False,
 )
 
 span = Table(
