@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format clean lock conformance
+.PHONY: demo test lint format clean lock conformance fuzz
 
 demo: $(VENV)/ready ## run the main job on embedded defaults
 	$(BIN)/fleet demo
@@ -30,6 +30,12 @@ $(VENV)/ready: requirements.lock pyproject.toml
 
 conformance: $(VENV)/ready ## localbus's feature table held by tests, here or against LOCALBUS_CONFORMANCE_CONNECTION
 	$(BIN)/python -m pytest -q -p tests.localbus.conformance.table tests/localbus
+
+fuzz: $(VENV)/ready ## ten minutes of hostile bytes against localbus, guided by coverage
+	test -x .fuzz/bin/python || $(PYTHON) -m venv .fuzz
+	.fuzz/bin/python -m pip install --quiet atheris==3.0.0
+	mkdir -p .fuzz/corpus && cp tests/localbus/corpus/connection/* .fuzz/corpus/
+	.fuzz/bin/python -m tests.localbus.fuzz connection .fuzz/corpus -max_total_time=600 -rss_limit_mb=1024 -timeout=10
 
 lock: ## pin every dependency by hash (needs uv)
 	uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header -o requirements.lock
