@@ -1,0 +1,1 @@
+"""The JavaScript client, @azure/service-bus, as npm gives it."""
