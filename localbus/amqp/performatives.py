@@ -215,9 +215,14 @@ def parse(body: bytes) -> tuple[Any, int]:
     fields = described.value
     if len(fields) > len(shape.types):
         raise DecodeError(f"{shape.make.__name__} has {len(shape.types)} fields, not {len(fields)}")
-    for value, types in zip(fields, shape.types, strict=False):
-        if value is not None and not isinstance(value, types):
+    for value, types, most in zip(fields, shape.types, _MOST[shape.make], strict=False):
+        if value is None:
+            continue
+        if not isinstance(value, types):
             raise DecodeError(f"{shape.make.__name__} has a field of the wrong type")
+        # a signed type or a boolean may hold what the field's own type does not
+        if types is _INT and (value is True or value is False or not 0 <= value <= most):
+            raise DecodeError(f"{shape.make.__name__} has a number out of its range")
     for index in shape.required:
         if index >= len(fields) or fields[index] is None:
             raise DecodeError(f"{shape.make.__name__} lacks {shape.make._fields[index]}")
@@ -235,6 +240,12 @@ _FIELD_TYPES: dict[str, type[int]] = {
     "code": Ubyte,
 }
 """The wire type of integer fields that are not uint."""
+_LARGEST: dict[type[int], int] = {Ubyte: 0xFF, Ushort: 0xFFFF, Uint: 0xFFFF_FFFF, Ulong: 2**64 - 1}
+_MOST: dict[type[Any], tuple[int, ...]] = {
+    shape.make: tuple(_LARGEST[_FIELD_TYPES.get(name, Uint)] for name in shape.make._fields)
+    for shape in _SHAPES.values()
+}
+"""The largest number of each field, for those that are numbers."""
 
 
 def render(performative: Performative) -> bytes:
