@@ -4,6 +4,7 @@ FleetError
   LedgerError
     StaleEpoch      another worker, or the sweeper, has moved the task on
     IllegalMove     the state table has no such move
+    MovedOn         the task was tried again since it was looked at
     IllegalRecord   the record does not fit the task's stage
     UnknownRow      no run or task of this id, or more than one of this prefix
     LedgerMissing   there is no ledger at this address
@@ -34,6 +35,17 @@ class IllegalMove(LedgerError):
     def __init__(self, what: str, old: State, new: State) -> None:
         super().__init__(f"{what} is {old} and cannot become {new}; nothing was written")
         self.old, self.new = old, new
+
+
+class MovedOn(LedgerError):
+    """The task was tried again since the attempt that was meant. Nothing was written."""
+
+    def __init__(self, task: str, attempt: int, current: int) -> None:
+        super().__init__(
+            f"task {task} is at attempt {current}, not {attempt}: it was tried again meanwhile;"
+            " nothing was written"
+        )
+        self.task, self.attempt, self.current = task, attempt, current
 
 
 class IllegalRecord(LedgerError):

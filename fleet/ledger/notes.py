@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from contracts.fact import JsonObject
+from contracts.fingerprint import fingerprint
 from fleet.ledger import tables
 from fleet.ledger.errors import LedgerError
 from fleet.ledger.moves import chunks
@@ -74,6 +75,7 @@ def note_dead_letters(
     for letter in letters:
         told = letter.model_dump()
         if connection.execute(_noted, told).first() is None:
+            told["fingerprint"] = fingerprint(letter.reason, letter.description)
             connection.execute(insert(tables.dead_letter), told)
     return [None] * len(letters)
 

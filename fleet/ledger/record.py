@@ -12,6 +12,7 @@ from contracts.states import FINAL, State, may_move
 from fleet.ledger import tables
 from fleet.ledger.advance import Closed, advance, hold
 from fleet.ledger.errors import IllegalMove, IllegalRecord, LedgerError, StaleEpoch
+from fleet.ledger.fingerprints import fingerprint_of
 from fleet.ledger.moves import (
     IDS,
     a_closing,
@@ -46,6 +47,7 @@ _end = (
         lease_until=None,
         ended=bindparam("b_ended"),
         fault=bindparam("b_fault"),
+        fingerprint=bindparam("b_fingerprint"),
     )
 )
 
@@ -105,26 +107,26 @@ def _moved(connection: Connection, allowed: Sequence[tuple[Record, str]]) -> dic
     """The task rows after the guarded update; a row's token tells whose record moved it."""
     if not allowed:
         return {}
-    connection.execute(
-        _end,
-        [
-            {
-                "b_task": one.task,
-                "b_epoch": one.epoch,
-                "b_state": one.state.value,
-                "b_token": token,
-                "b_more": 1 if one.state is State.RETRYING else 0,
-                "b_ended": one.now if one.state in FINAL else None,
-                "b_queued": one.now if one.state is State.QUEUED else one.retry_at,
-                "b_fault": None if one.fault is None else one.fault.model_dump(mode="json"),
-            }
-            for one, token in allowed
-        ],
-    )
+    connection.execute(_end, [_ending(one, token) for one, token in allowed])
     return {
         row.task: row
         for some in chunks([one.task for one, _ in allowed], IDS)
         for row in connection.execute(_ended, {"tasks": some})
+    }
+
+
+def _ending(one: Record, token: str) -> dict[str, Any]:
+    fault = None if one.fault is None else one.fault.model_dump(mode="json")
+    return {
+        "b_task": one.task,
+        "b_epoch": one.epoch,
+        "b_state": one.state.value,
+        "b_token": token,
+        "b_more": 1 if one.state is State.RETRYING else 0,
+        "b_ended": one.now if one.state in FINAL else None,
+        "b_queued": one.now if one.state is State.QUEUED else one.retry_at,
+        "b_fault": fault,
+        "b_fingerprint": fingerprint_of(one.state, fault),
     }
 
 

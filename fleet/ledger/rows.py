@@ -154,6 +154,9 @@ class DeadLetter(Fact):
     size: int = Field(ge=0)
     """Of the body, in bytes. The body itself stays on the bus."""
     at: AwareDatetime
+    kind: str | None = None
+    version: int | None = None
+    """What the envelope says it is, where that could be read."""
 
 
 class SpanRow(Fact):
@@ -265,6 +268,8 @@ class EventRow(Fact):
     old: State | None
     new: State
     detail: str
+    facts: JsonObject | None = None
+    """What an operator changed: `edit`, a JSON Patch (RFC 6902) with `was` beside each value."""
 
 
 class RecordedDecision(Fact):

@@ -26,6 +26,7 @@ from fleet.ledger import tables
 from fleet.ledger.advance import Closed, advance, hold, queue_ready
 from fleet.ledger.claim import LEASE_EXPIRED
 from fleet.ledger.errors import LedgerError
+from fleet.ledger.fingerprints import fingerprint_of
 from fleet.ledger.moves import (
     IDS,
     a_closing,
@@ -144,6 +145,7 @@ _move = (
         lease_until=None,
         ended=bindparam("b_ended"),
         fault=bindparam("b_fault"),
+        fingerprint=bindparam("b_fingerprint"),
     )
 )
 
@@ -209,6 +211,7 @@ def _apply(
                 "b_more": 1 if move.promises else 0,
                 "b_ended": None if move.promises else now,
                 "b_fault": move.fault,
+                "b_fingerprint": fingerprint_of(move.new, move.fault),
             }
             for move in asked
         ],
