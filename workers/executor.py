@@ -10,6 +10,9 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.artifact import ArtifactPointer
 from contracts.decision import Decision, Gate, Verdict
@@ -18,18 +21,20 @@ from contracts.fact import JsonObject
 from contracts.lane import Lane
 from contracts.outcome import Failed, Fault, FaultKind, Interrupted, Outcome, Produced
 from contracts.states import State
+from fleet.artifacts.errors import ArtifactRefused
 from fleet.bus.errors import BusUnavailable, MessageTooLarge, SettleFailed
 from fleet.bus.receiver import Delivery
-from fleet.ledger.errors import LedgerError, StaleEpoch
+from fleet.ledger.errors import IllegalRecord, LedgerBusy, LedgerError, StaleEpoch
 from fleet.ledger.rows import Claim, Claimed, DeadLetter, NotClaimed, Record, Recorded
 from fleet.relay import relay
 from fleet.telemetry import names
 from fleet.telemetry.context import traceparent_of
 from policies.retry import Advance, Close, Release, RetryAt, decide
 from workers.bench import laid_out, scratch_folder
+from workers.guard import failed
 from workers.leases import End, Lease
 from workers.outputs import inputs_of, release
-from workers.runner import AttemptEnded, TimedOut, failed
+from workers.runner import AttemptEnded, TimedOut
 from workers.site import Site
 from workers.spans import outcome_attributes, process_span, run_span, settle_span
 from workers.stages.handler import StageFault
@@ -54,12 +59,14 @@ async def work(delivery: Delivery, lane: Lane, site: Site) -> None:
     except MalformedEnvelope as fault:
         await refuse(delivery, "malformed", str(fault), site)
         return
+    site.point("opened")
     with process_span(site.tracer, envelope, delivery) as span:
         claimed = await claim(envelope, lane, site)
         if isinstance(claimed, NotClaimed):
             span.set_attribute(names.DECLINED, claimed.why)
             await decline(delivery, envelope, claimed, site)
             return
+        site.point("claimed")
         with site.leases.hold(claimed, delivery, lane.lease) as lease:
             attempted = await attempt(envelope, lane, lease, site)
             record = recording(
@@ -72,15 +79,18 @@ async def work(delivery: Delivery, lane: Lane, site: Site) -> None:
             )
             span.set_attributes(outcome_attributes(record))
             try:
-                recorded = await site.ledger.record(record)
+                recorded = await written(record, lease, site)
             except StaleEpoch as stale:
                 _log.warning("%s", stale)
                 await settle(delivery, State.SUCCEEDED)
                 return
+        site.point("recorded")
         await relay_at_once(recorded, site)
+        site.point("relayed")
         # Settled last: a crash above redelivers, and the ledger then says what happened.
         with settle_span(site.tracer, envelope, delivery):
             await settle(delivery, record.state)
+        site.point("settled")
 
 
 async def opened(delivery: Delivery, lane: Lane, site: Site) -> Envelope:
@@ -117,31 +127,59 @@ async def attempt(envelope: Envelope, lane: Lane, lease: Lease, site: Site) -> A
             decisions=(permitted,),
             held=permitted.verdict is Verdict.HOLD,
         )
-    with scratch_folder(site.scratch) as scratch:
-        try:
-            bench = await asyncio.to_thread(laid_out, envelope, scratch, site)
-            handler = site.handlers[envelope.kind, envelope.version]
-            with run_span(site.tracer, envelope):
-                outcome: Outcome = await site.runner.run(
-                    handler, bench, lane.mode, lease, lane.timeout
-                )
-        except StageFault as fault:
-            outcome = failed(fault)
-        except TimedOut:
-            late = f"no end within the lane's {lane.timeout:.0f} s"
-            outcome = _fault(FaultKind.TIMED_OUT, "handler.timed_out", late)
-        except AttemptEnded as ended:
-            outcome = _ended(ended.why)
-        match outcome:
-            case Produced(outputs=outputs) | Failed(evidence=outputs):
-                released = await asyncio.to_thread(release, outputs, envelope, site)
-            case Interrupted():
-                return Attempted(outcome=outcome, decisions=(permitted,))
+    site.point("permitted")
+    try:
+        with scratch_folder(site.scratch) as scratch:
+            outcome = await handled(envelope, lane, lease, scratch, site)
+            site.point("handled")
+            match outcome:
+                case Produced(outputs=outputs) | Failed(evidence=outputs):
+                    released = await asyncio.to_thread(release, outputs, envelope, site)
+                case Interrupted():
+                    return Attempted(outcome=outcome, decisions=(permitted,))
+    except ArtifactRefused as refused:
+        broken = _fault(FaultKind.PERMANENT, "output.refused", str(refused))
+        return Attempted(outcome=broken, decisions=(permitted,))
+    except OSError as cause:
+        # Of the machine, not of the task: a full disk is emptied, another worker may have room.
+        why = f"the worker's disk failed: {cause.strerror or type(cause).__name__}"
+        broken = _fault(FaultKind.TRANSIENT, "worker.disk_failed", why)
+        return Attempted(outcome=broken, decisions=(permitted,))
+    site.point("stored")
     if released.denied is not None:
         outcome = _denied(released.denied)
     return Attempted(
         outcome=outcome, decisions=(permitted, *released.decisions), outputs=released.pointers
     )
+
+
+async def handled(
+    envelope: Envelope, lane: Lane, lease: Lease, scratch: Path, site: Site
+) -> Outcome:
+    """What the handler came to, within the lane's time and the run's deadline.
+
+    Raises OSError where the scratch folder or an input fails.
+    """
+    left = (envelope.deadline - site.clock.now()).total_seconds()
+    if left <= 0:
+        return _fault(FaultKind.TIMED_OUT, "deadline.passed", "the run's deadline has passed")
+    try:
+        bench = await asyncio.to_thread(laid_out, envelope, scratch, site)
+        site.point("laid-out")
+        handler = site.handlers[envelope.kind, envelope.version]
+        with run_span(site.tracer, envelope):
+            return await site.runner.run(handler, bench, lane.mode, lease, min(lane.timeout, left))
+    except StageFault as fault:
+        return failed(fault)
+    except TimedOut:
+        if left < lane.timeout:
+            return _fault(
+                FaultKind.TIMED_OUT, "deadline.passed", "no end before the run's deadline"
+            )
+        late = f"no end within the lane's {lane.timeout:.0f} s"
+        return _fault(FaultKind.TIMED_OUT, "handler.timed_out", late)
+    except AttemptEnded as ended:
+        return _ended(ended.why)
 
 
 def recording(
@@ -186,11 +224,39 @@ def recording(
     )
 
 
+async def written(record: Record, lease: Lease, site: Site) -> Recorded:
+    """The record, committed. Raises StaleEpoch, or LedgerBusy once the attempt is told to end.
+
+    A record that the ledger refuses as such is the handler's fault, and is recorded as that: else
+    the task would be tried again for ever with the same result.
+    """
+    while True:
+        try:
+            return await site.ledger.record(record)
+        except IllegalRecord as refused:
+            record = Record(
+                task=record.task,
+                epoch=record.epoch,
+                worker=record.worker,
+                now=record.now,
+                state=State.FAILED,
+                fault=Fault(kind=FaultKind.PERMANENT, code="record.refused", message=str(refused)),
+                inputs=record.inputs,
+                decisions=record.decisions,
+                traceparent=record.traceparent,
+            )
+        except LedgerBusy as cause:
+            # What was made need not be made again, as long as the lease holds or nobody took it.
+            if lease.end is not None:
+                raise
+            _log.warning("the record of %s waits for the ledger: %s", record.task, cause)
+
+
 async def relay_at_once(recorded: Recorded, site: Site) -> None:
     """Publish what became ready. What fails here stays due, and the dispatcher relays it."""
     try:
         await relay(recorded.outbox, site.bus, site.ledger, site.clock)
-    except (BusUnavailable, MessageTooLarge, LedgerError) as cause:
+    except (BusUnavailable, MessageTooLarge, LedgerError, SQLAlchemyError, OSError) as cause:
         _log.warning("%d envelopes are left to the dispatcher: %s", len(recorded.outbox), cause)
 
 
@@ -280,6 +346,8 @@ def _denied(decision: Decision) -> Failed:
 
 
 def _ended(why: End) -> Outcome:
-    if why is End.STOPPING:
+    if why is not End.CANCELLED:
+        # Lost: where somebody else holds the task, the epoch refuses the release; where nobody
+        # does, because the ledger was away, the task was not at fault and goes back to its queue.
         return Interrupted()
     return _fault(FaultKind.CANCELLED, f"attempt.{why}", "told to end before it was done")

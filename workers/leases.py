@@ -1,8 +1,8 @@
 """Leases: this worker's word that its attempts are alive, renewed together off the handlers' path.
 
 One renewal carries all leases of the process. The ledger answers with those that are lost or whose
-cancellation was asked for; their attempts are told to end. The broker's lock is renewed alongside,
-only to spare deliveries: nothing rests on it.
+cancellation was asked for; their attempts are told to end. The broker's locks are renewed too,
+only to spare deliveries: nothing rests on them, and no lease waits for a bus that does not answer.
 """
 
 import asyncio
@@ -11,6 +11,8 @@ import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from fleet.bus.errors import SettleFailed
 from fleet.bus.receiver import Delivery
@@ -41,12 +43,22 @@ class Lease:
         self.end: End | None = None
         self.ended = asyncio.Event()
         self.progress: dict[str, int | str | None] = {}
+        self._renewing: asyncio.Task[None] | None = None
 
     def finish(self, why: End) -> None:
         """Tell the attempt to end. The first reason stays."""
         if self.end is None:
             self.end = why
             self.ended.set()
+
+    def renew_lock(self) -> None:
+        """Renew the broker's lock in the background, unless the last time is still under way."""
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.create_task(self._renew_lock())
+
+    async def _renew_lock(self) -> None:
+        with contextlib.suppress(SettleFailed):
+            await self.delivery.renew()
 
 
 class LeaseKeeper:
@@ -62,7 +74,13 @@ class LeaseKeeper:
 
     @contextlib.contextmanager
     def hold(self, claimed: Claimed, delivery: Delivery, seconds: float) -> Iterator[Lease]:
-        """Keep a claim alive for as long as the block runs."""
+        """Keep a claim alive for as long as the block runs.
+
+        A worker may claim a task again that it still works on, once its own lease has run out: the
+        earlier attempt is then lost, and does not take the later one's lease along when it ends.
+        """
+        if (earlier := self._held.get(claimed.task)) is not None:
+            earlier.finish(End.LOST)
         until = self._clock.now() + timedelta(seconds=seconds)
         lease = self._held[claimed.task] = Lease(claimed, delivery, seconds, until)
         if claimed.cancel_requested:
@@ -70,7 +88,8 @@ class LeaseKeeper:
         try:
             yield lease
         finally:
-            del self._held[claimed.task]
+            if self._held.get(claimed.task) is lease:
+                del self._held[claimed.task]
 
     def end_all(self, why: End) -> None:
         for lease in self.held:
@@ -95,7 +114,7 @@ class LeaseKeeper:
             told = await self._ledger.renew(
                 [(lease.claimed.task, lease.claimed.epoch) for lease in leases], until, now
             )
-        except LedgerError as cause:
+        except (LedgerError, SQLAlchemyError) as cause:
             _log.warning("leases were not renewed: %s", cause)
             for lease in leases:
                 if lease.until <= self._clock.now():
@@ -107,5 +126,4 @@ class LeaseKeeper:
                 lease.finish(End.CANCELLED)
                 continue
             lease.until = until
-            with contextlib.suppress(SettleFailed):
-                await lease.delivery.renew()
+            lease.renew_lock()

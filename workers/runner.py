@@ -1,36 +1,37 @@
-"""Running handlers: on the event loop, in a thread, or in a pool of processes, as the lane says.
+"""Running handlers: on the event loop, in a thread, or in a process, as the lane says.
 
-What a handler raises becomes a Failed here, and nowhere else. A handler that is told to end gets a
-while to do so by itself; a thread that does not is left behind, and counted.
+A handler that is told to end gets a while to do so by itself. After that a process is killed and a
+coroutine is cancelled. A thread cannot be ended from outside: it is left behind and counted, and
+its slot is given back, for every attempt in a thread has a thread of its own.
 """
 
 import asyncio
 import inspect
 import logging
-import multiprocessing
+import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, cast
 
 from contracts.lane import Mode
 from contracts.outcome import Failed, Fault, FaultKind, Produced
-from fleet.telemetry.redact import redacted
+from workers.children import Child, ChildDied, Children
+from workers.guard import guarded, guarded_async
 from workers.leases import End, Lease
-from workers.stages.handler import AsyncRun, Run, StageFault, StageHandler, Workbench
+from workers.stages.handler import AsyncRun, Run, StageHandler, Workbench
 
 _log = logging.getLogger(__name__)
-P = ParamSpec("P")
-T = TypeVar("T")
 
 _GRACE = 5.0
 """Seconds that a handler has to end by itself once it is told to."""
+_FORCED = 1.0
+"""Seconds for a killed process or a cancelled coroutine to be gone."""
 
 
 class TimedOut(Exception):
-    """The attempt took longer than its lane allows."""
+    """The attempt took longer than it was given."""
 
 
 class AttemptEnded(Exception):
@@ -79,15 +80,31 @@ class LeaseSignals:
         """Nothing outlives the attempt."""
 
 
-class HandlerRunner:
-    """The threads and processes of one worker. `threads` and `processes` bound them."""
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A started handler, and how it is ended by force."""
 
-    def __init__(self, threads: int, processes: int) -> None:
-        self._threads = ThreadPoolExecutor(max(threads, 1), thread_name_prefix="stage")
-        self._processes = processes
-        self._pool: ProcessPoolExecutor | None = None
-        self.left_behind = 0
-        """Handlers that did not end when told to."""
+    outcome: "asyncio.Future[Produced | Failed]"
+    force: Callable[[], object] | None
+    """None for a thread."""
+
+
+class HandlerRunner:
+    """The threads and processes of one worker; how many handlers run at once is the lanes' to say.
+
+    `processes`: how many are started by `warm` and kept between tasks. `grace`: seconds.
+    """
+
+    def __init__(self, processes: int, grace: float = _GRACE) -> None:
+        self._processes, self._grace = max(processes, 1), grace
+        self._children = Children(keep=self._processes)
+        self._left: list[asyncio.Future[Produced | Failed]] = []
+
+    @property
+    def left_behind(self) -> int:
+        """Handlers that did not end when told to, and still have not."""
+        self._left = [outcome for outcome in self._left if not outcome.done()]
+        return len(self._left)
 
     async def run(
         self, handler: StageHandler, bench: Workbench, mode: Mode, lease: Lease, limit: float
@@ -102,97 +119,123 @@ class HandlerRunner:
         running = self._start(handler, replace(bench, signals=signals), mode)
         told = asyncio.ensure_future(lease.ended.wait())
         try:
-            either: set[asyncio.Future[Any]] = {running, told}
+            either: set[asyncio.Future[Any]] = {running.outcome, told}
             await asyncio.wait(either, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-            if running.done():
-                return self._result(running)
+            if running.outcome.done():
+                return _result(running.outcome)
             signals.cancel()
-            await asyncio.wait({running}, timeout=_GRACE)
-            if running.done() and isinstance(self._result(running), Produced):
-                return self._result(running)
-            if not running.done():
-                self.left_behind += 1
-                running.cancel()
-                _log.error("a handler did not end within %.0f s of being told to", _GRACE)
+            await self._end(running)
+            if running.outcome.done() and isinstance(_result(running.outcome), Produced):
+                return _result(running.outcome)
             raise TimedOut if lease.end is None else AttemptEnded(lease.end)
         finally:
             told.cancel()
             signals.clear()
 
+    async def _end(self, running: _Running) -> None:
+        """Let the handler end by itself, then by force; what withstands that is left behind."""
+        await asyncio.wait({running.outcome}, timeout=self._grace)
+        if running.outcome.done():
+            return
+        if running.force is not None:
+            running.force()
+            await asyncio.wait({running.outcome}, timeout=_FORCED)
+        if not running.outcome.done():
+            self._left.append(running.outcome)
+            _log.error(
+                "a handler did not end within %.0f s of being told to; %d are left behind",
+                self._grace,
+                self.left_behind,
+            )
+
     def warm(self) -> None:
         """Start the processes before they are needed: importing the stages takes a second."""
-        for _ in range(max(self._processes, 1)):
-            self._in_pool(_nothing)
+        for child in [self._children.take() for _ in range(self._processes)]:
+            self._children.give_back(child)
 
     def close(self) -> None:
         """Let go of threads and processes; what still runs is not waited for."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        self._children.close()
 
-    def _start(
-        self, handler: StageHandler, bench: Workbench, mode: Mode
-    ) -> "asyncio.Future[Produced | Failed]":
+    def _start(self, handler: StageHandler, bench: Workbench, mode: Mode) -> _Running:
         if mode is Mode.ASYNC or inspect.iscoroutinefunction(handler.run):
-            return asyncio.ensure_future(_guarded_async(cast(AsyncRun, handler.run), bench))
+            task = asyncio.ensure_future(guarded_async(cast(AsyncRun, handler.run), bench))
+            return _Running(task, task.cancel)
         run = cast(Run, handler.run)
         if mode is Mode.THREAD:
-            return asyncio.wrap_future(self._threads.submit(guarded, run, bench))
-        return asyncio.wrap_future(self._in_pool(guarded, run, bench))
-
-    def _in_pool(self, call: Callable[P, T], *given: P.args, **named: P.kwargs) -> "Future[T]":
-        for _ in range(2):
-            if self._pool is None:
-                # forkserver: a fork of a process with threads can deadlock; spawn starts slower.
-                context = multiprocessing.get_context("forkserver")
-                context.set_forkserver_preload(["workers.stages.table"])
-                self._pool = ProcessPoolExecutor(max(self._processes, 1), mp_context=context)
-            try:
-                return self._pool.submit(call, *given, **named)
-            except BrokenProcessPool:
-                self._pool = None
-        raise RuntimeError("a pool of processes broke twice before it took any work")
-
-    def _result(self, running: "asyncio.Future[Produced | Failed]") -> Produced | Failed:
-        try:
-            return running.result()
-        except BrokenProcessPool:
-            self._pool = None
-            return Failed(
-                fault=Fault(
-                    kind=FaultKind.TRANSIENT,
-                    code="handler.process_died",
-                    message="the handler's process died: out of memory, or a crash in a library",
-                )
-            )
-
-
-def _nothing() -> None:
-    """What a process does to be there: the pool starts one for each call that finds none idle."""
-
-
-def guarded(run: Callable[[Workbench], Produced | Failed], bench: Workbench) -> Produced | Failed:
-    """A handler's outcome, whatever it raises."""
-    try:
-        return run(bench)
-    except Exception as cause:  # the single place where an exception becomes Failed
-        return failed(cause)
-
-
-async def _guarded_async(run: AsyncRun, bench: Workbench) -> Produced | Failed:
-    try:
-        return await run(bench)
-    except Exception as cause:  # the asynchronous face of `guarded`
-        return failed(cause)
-
-
-def failed(cause: Exception) -> Failed:
-    """A stated fault as it is; anything else as a fault that a second try may cure."""
-    if isinstance(cause, StageFault):
-        return Failed(fault=cause.fault)
-    name = type(cause).__name__
-    return Failed(
-        fault=Fault(
-            kind=FaultKind.TRANSIENT, code=f"handler.{name}", message=redacted(str(cause)) or name
+            return _Running(asyncio.wrap_future(_in_thread(guarded, run, bench)), None)
+        place = _Place()
+        return _Running(
+            asyncio.wrap_future(_in_thread(self._in_child, place, run, bench)), place.kill
         )
-    )
+
+    def _in_child(self, place: "_Place", run: Run, bench: Workbench) -> Produced | Failed:
+        child = self._children.take()
+        try:
+            place.take(child)
+            outcome = cast(Produced | Failed, child.call(run, bench))
+        except ChildDied:
+            child.close()
+            return _failure(
+                "handler.process_died",
+                "the handler's process died: out of memory, or a crash in a library",
+            )
+        place.leave()
+        self._children.give_back(child)
+        return outcome
+
+
+class _Place:
+    """Where an attempt runs: the child that a kill hits, also one that is still to be started."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._child: Child | None = None
+        self._killed = False
+
+    def take(self, child: Child) -> None:
+        """Raises ChildDied when the attempt was ended before its process was there."""
+        with self._lock:
+            if self._killed:
+                raise ChildDied("ended before it began")
+            self._child = child
+
+    def leave(self) -> None:
+        """Before the child may be given to another attempt: a late kill must not hit that one."""
+        with self._lock:
+            self._child = None
+
+    def kill(self) -> None:
+        with self._lock:
+            self._killed = True
+            if self._child is not None:
+                self._child.kill()
+
+
+def _in_thread(call: Callable[..., Produced | Failed], *given: Any) -> "Future[Produced | Failed]":
+    """`call(*given)` in a thread of its own.
+
+    A pool of threads would lose a slot to each handler that never ends, and the interpreter would
+    wait for them at its exit; a daemon thread is just left.
+    """
+    future: Future[Produced | Failed] = Future()
+    future.set_running_or_notify_cancel()
+
+    def carry() -> None:
+        try:
+            future.set_result(call(*given))
+        except BaseException as cause:  # handed on, to whoever waits
+            future.set_exception(cause)
+
+    threading.Thread(target=carry, name="stage", daemon=True).start()
+    return future
+
+
+def _result(outcome: "asyncio.Future[Produced | Failed]") -> Produced | Failed:
+    if outcome.cancelled():
+        return _failure("handler.cancelled", "the handler was cancelled, by force or by itself")
+    return outcome.result()
+
+
+def _failure(code: str, message: str) -> Failed:
+    return Failed(fault=Fault(kind=FaultKind.TRANSIENT, code=code, message=message))

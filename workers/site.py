@@ -12,6 +12,7 @@ from fleet.bus.bus import Bus
 from fleet.clock import Clock
 from fleet.ledger.ledger import Ledger
 from policies.gate import PolicyGate
+from workers.faultpoints import Point, passed
 from workers.leases import LeaseKeeper
 from workers.runner import HandlerRunner
 from workers.stages.handler import StageHandler
@@ -38,3 +39,5 @@ class Site:
     sources_file: Path
     scratch: Path
     code_version: str
+    point: Point = passed
+    """Told of each numbered point that a delivery passes; does something only under test."""

@@ -20,7 +20,7 @@ from fleet.artifacts.store import ArtifactStore
 from fleet.ledger.reader import LedgerReader
 from fleet.ledger.rows import TaskDetail
 from workers.bench import NO_SIGNALS, scratch_folder
-from workers.runner import guarded
+from workers.guard import guarded
 from workers.stages.handler import InputFile, Run, StageHandler, Workbench
 
 _CHUNK = 1 << 20

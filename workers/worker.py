@@ -10,6 +10,8 @@ import contextlib
 import logging
 from collections.abc import Sequence
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from contracts.lane import Lane
 from fleet.bus.receiver import Delivery, Room
 from fleet.errors import FleetError
@@ -50,8 +52,9 @@ async def serve_lane(lane: Lane, site: Site, stop: asyncio.Event) -> None:
 async def _one(delivery: Delivery, lane: Lane, site: Site, room: Room) -> None:
     try:
         await work(delivery, lane, site)
-    except FleetError as cause:
-        # The ledger or the bus is away. Unsettled, the delivery comes back when its lock lapses.
+    except (FleetError, SQLAlchemyError, OSError) as cause:
+        # The ledger, the bus or the disk is away. Unsettled, the delivery comes back when its lock
+        # lapses; claimed, the task comes back when its lease does. The other attempts go on.
         _log.error("%s: delivery %s: %s", lane.name, delivery.message.message_id[:128], cause)
     finally:
         room.give_back()
@@ -68,7 +71,7 @@ async def _heartbeat(site: Site, lanes: Sequence[Lane], done: asyncio.Event) -> 
         }
         try:
             await site.ledger.worker_seen(site.worker, names, site.clock.now(), facts)
-        except LedgerError as cause:
+        except (LedgerError, SQLAlchemyError) as cause:
             _log.warning("no heartbeat: %s", cause)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(done.wait(), _HEARTBEAT)

@@ -171,7 +171,7 @@ async def fleet(tmp_path: Path) -> AsyncIterator[Fleet]:
         ledger = await opened.enter_async_context(await Ledger.open(url))
         store = FolderStore(tmp_path / "artifacts")
         bus: Bus = await opened.enter_async_context(open_bus(broker.connection_string, store))
-        runner = HandlerRunner(threads=2, processes=1)
+        runner = HandlerRunner(processes=1, grace=1.0)
         opened.callback(runner.close)
         reader = LedgerReader(url)
         opened.callback(reader.close)

@@ -1,8 +1,10 @@
 """The life of one delivery: what is recorded, what follows, and how the delivery is settled."""
 
 import asyncio
+import errno
 import threading
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -348,3 +350,122 @@ async def test_a_task_that_nobody_planned_is_refused(fleet: Fleet, tmp_path: Pat
     (row,) = fleet.reader.dead_letters()
     assert row.reason == "unknown task"
     assert _counts(fleet) == (0, 0, 1)
+
+
+class _FullDisk:
+    """An artifact store on a disk that has no room left."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+async def test_a_full_disk_fails_the_attempt_and_not_the_worker(fleet: Fleet) -> None:
+    """It is tried again, here or where there is room; what the operator reads names no path."""
+    await fleet.start(a_stage("only"))
+    full: Any = _FullDisk()
+    sound = fleet.site
+
+    fleet.site = replace(sound, store=full)
+    await fleet.deliver()
+    task = fleet.task("only")
+    fleet.site = sound
+    await fleet.clock.advance(60)
+    await fleet.deliver()
+
+    assert task.state is State.RETRYING
+    assert task.attempts[0].fault is not None
+    assert task.attempts[0].fault.code == "worker.disk_failed"
+    assert "No space left" in task.attempts[0].fault.message
+    assert fleet.task("only").state is State.SUCCEEDED
+
+
+async def test_an_output_that_is_no_file_fails_the_task(fleet: Fleet) -> None:
+    """A handler that names a link or a folder is at fault: trying again cannot help."""
+    await fleet.start(a_stage("only"))
+
+    def links(bench: Workbench) -> Produced:
+        (bench.scratch / "out").symlink_to("/etc/hostname")
+        path = bench.scratch / "out"
+        return Produced(
+            outputs=(Output(name="out", path=path, media_type="text/plain", tier=Tier.SILVER),)
+        )
+
+    fleet.handle(links)
+    await fleet.deliver()
+
+    task = fleet.task("only")
+    assert task.state is State.FAILED
+    assert task.fault is not None
+    assert task.fault.code == "output.refused"
+
+
+async def test_a_record_that_the_ledger_refuses_fails_the_task(fleet: Fleet) -> None:
+    """A handler that discovers the same partition twice would do so every time."""
+    await fleet.start(
+        a_stage("only"),
+        a_stage("each", "only").model_copy(update={"discovered_by": "only"}),
+    )
+
+    def twice(bench: Workbench) -> Produced:
+        return Produced(partitions=("a", "a"))
+
+    fleet.handle(twice)
+    await fleet.deliver()
+
+    task = fleet.task("only")
+    assert task.state is State.FAILED
+    assert task.fault is not None
+    assert task.fault.code == "record.refused"
+    assert fleet.reader.run(RUN).state is State.FAILED
+    assert _counts(fleet) == (0, 0, 0)
+
+
+async def test_a_lease_lost_with_nobody_else_at_it_gives_the_task_back(fleet: Fleet) -> None:
+    """A ledger that was away for longer than the lease cancels nothing and costs no attempt."""
+    await fleet.start(a_stage("only"))
+    started = threading.Event()
+
+    def waits(bench: Workbench) -> Produced:
+        started.set()
+        while not bench.signals.cancelled():
+            threading.Event().wait(0.01)
+        raise StageFault(FaultKind.CANCELLED, "cancelled", "told to end")
+
+    async def lost(delivery: Any) -> None:
+        working = asyncio.create_task(work(delivery, fleet.lane, fleet.site))
+        await asyncio.to_thread(started.wait, PATIENCE)
+        fleet.site.leases.end_all(End.LOST)
+        await working
+
+    fleet.handle(waits)
+    await fleet.deliver(lost)
+
+    assert (fleet.task("only").state, fleet.task("only").attempt) == (State.QUEUED, 1)
+    assert fleet.reader.run(RUN).state is State.RUNNING
+
+
+async def test_no_handler_runs_past_the_deadline_of_its_run(fleet: Fleet) -> None:
+    """Its time ends with the run's, however long its lane would allow."""
+    await fleet.start(a_stage("only"))
+    ran: list[str] = []
+
+    def counts(bench: Workbench) -> Produced:
+        ran.append(bench.scratch.name)
+        return Produced()
+
+    async def late(delivery: Any) -> None:
+        class Tomorrow:
+            def now(self) -> Any:
+                return fleet.clock.now() + timedelta(days=2)
+
+        await work(delivery, fleet.lane, replace(fleet.site, clock=Tomorrow()))
+
+    fleet.handle(counts)
+    await fleet.deliver(late)
+    await fleet.site.ledger.sweep(fleet.clock.now() + timedelta(days=2))
+
+    task = fleet.task("only")
+    assert ran == []
+    assert task.state is State.DEAD
+    assert task.fault is not None
+    assert task.fault.code == "deadline.passed"

@@ -1,11 +1,13 @@
 """Leases: kept alive together, and told to end when they are lost."""
 
+import asyncio
+import contextlib
 from typing import Any
 
 from contracts.states import State
 from fleet.ledger.errors import LedgerBusy
 from fleet.ledger.rows import Claim, Claimed
-from tests.workers.conftest import Fleet, a_stage
+from tests.workers.conftest import PATIENCE, Fleet, a_stage
 from workers.leases import End, LeaseKeeper
 
 
@@ -84,3 +86,48 @@ async def test_a_ledger_that_does_not_answer_ends_a_lease_only_when_it_runs_out(
         await keeper.renew()
 
     assert (early, lease.end) == (None, End.LOST)
+
+
+async def test_a_worker_that_takes_its_own_task_over_keeps_the_later_lease(fleet: Fleet) -> None:
+    """Its lease ran out, the message came back to it: the first attempt's end ends only itself."""
+    await fleet.start(a_stage("only"))
+    keeper = fleet.site.leases
+    first = await _claimed(fleet)
+    await fleet.clock.advance(60)
+    second = await _claimed(fleet)
+
+    with contextlib.ExitStack() as newer:
+        with keeper.hold(first, DELIVERY, 30) as earlier:
+            later = newer.enter_context(keeper.hold(second, DELIVERY, 30))
+        held = keeper.held
+        await keeper.renew()
+
+    assert (earlier.end, later.end) == (End.LOST, None)
+    assert held == (later,)
+
+
+class _DeafDelivery:
+    """A bus that never answers."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def renew(self) -> None:
+        self.asked += 1
+        await asyncio.Event().wait()
+
+
+async def test_no_lease_waits_for_a_bus_that_does_not_answer(fleet: Fleet) -> None:
+    """The ledger is told in time, again and again, while one renewal of a lock hangs."""
+    await fleet.start(a_stage("only"))
+    deaf: Any = _DeafDelivery()
+
+    with fleet.site.leases.hold(await _claimed(fleet), deaf, 30) as lease:
+        for _ in range(3):
+            await fleet.clock.advance(20)
+            await asyncio.wait_for(fleet.site.leases.renew(), PATIENCE)
+            await fleet.site.ledger.sweep(fleet.clock.now())
+        asked = deaf.asked
+
+    assert (lease.end, asked) == (None, 1)
+    assert fleet.task("only").state is State.RUNNING

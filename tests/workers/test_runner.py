@@ -1,5 +1,6 @@
 """Running handlers: every way to end becomes an outcome, and none takes the worker along."""
 
+import asyncio
 import os
 import threading
 from pathlib import Path
@@ -7,12 +8,15 @@ from typing import Any
 
 import pytest
 
+from contracts.artifact import Scope
 from contracts.lane import Mode
 from contracts.outcome import Failed, FaultKind, Produced
 from contracts.states import State
-from tests.workers.conftest import Fleet, a_stage, writes_a_file
-from workers.runner import failed
-from workers.stages.handler import StageFault, Workbench
+from tests.workers.conftest import PATIENCE, Fleet, Step, a_stage, writes_a_file
+from workers.bench import NO_SIGNALS
+from workers.guard import failed
+from workers.leases import Lease
+from workers.stages.handler import StageFault, StageHandler, Workbench
 
 
 def dies(bench: Workbench) -> Produced:
@@ -83,3 +87,106 @@ def test_a_stated_fault_stays_as_it_was_stated() -> None:
 
     assert outcome == Failed(fault=outcome.fault)
     assert (outcome.fault.code, outcome.fault.facts) == ("sql.failed", {"line": 3})
+
+
+def never_ends(bench: Workbench) -> Produced:
+    """Neither asks nor listens."""
+    while True:
+        threading.Event().wait(1)
+
+
+async def test_a_process_that_does_not_end_is_killed(fleet: Fleet) -> None:
+    """Its task timed out, nothing is left behind, and the lane works on."""
+    await fleet.start(a_stage("only"))
+
+    fleet.handle(never_ends, Mode.PROCESS)
+    fleet.lane = fleet.lane.model_copy(update={"timeout": 0.5})
+    await fleet.deliver()
+    late = fleet.task("only").attempts[0].fault
+    fleet.lane = fleet.lane.model_copy(update={"timeout": 20})
+    fleet.handle(writes_a_file, Mode.PROCESS)
+    await fleet.clock.advance(60)
+    await fleet.deliver()
+
+    assert late is not None
+    assert late.code == "handler.timed_out"
+    assert fleet.site.runner.left_behind == 0
+    assert fleet.task("only").state is State.SUCCEEDED
+
+
+async def test_a_thread_that_does_not_end_keeps_no_slot(fleet: Fleet) -> None:
+    """It is counted, for health to tell, and other handlers run as if it were not there."""
+    await fleet.start(a_stage("one"), a_stage("two"))
+    release = threading.Event()
+
+    def deaf(bench: Workbench) -> Produced:
+        release.wait(PATIENCE)
+        return Produced()
+
+    try:
+        fleet.handle(deaf)
+        fleet.lane = fleet.lane.model_copy(update={"timeout": 0.1})
+        await fleet.deliver()
+        counted = fleet.site.runner.left_behind
+        fleet.handle(writes_a_file)
+        fleet.lane = fleet.lane.model_copy(update={"timeout": 20})
+        await fleet.deliver()
+    finally:
+        release.set()
+
+    assert counted == 1
+    assert State.SUCCEEDED in {fleet.task("one").state, fleet.task("two").state}
+
+
+async def test_a_process_that_dies_leaves_its_neighbour_alone(fleet: Fleet, tmp_path: Path) -> None:
+    """Two handlers at once in two processes; one is killed by the kernel, the other goes on."""
+    runner = fleet.site.runner
+    claimed: Any = None
+    lease = Lease(claimed, claimed, 30, fleet.clock.now())
+    stages = [
+        StageHandler(payload=Step, run=dies),
+        StageHandler(payload=Step, run=writes_a_file),
+    ]
+    benches = []
+    for name in ("dies", "lives"):
+        (tmp_path / name).mkdir()
+        benches.append(a_bench(tmp_path / name))
+
+    died, lived = await asyncio.gather(
+        *(
+            runner.run(stage, bench, Mode.PROCESS, lease, PATIENCE)
+            for stage, bench in zip(stages, benches, strict=True)
+        )
+    )
+
+    assert isinstance(died, Failed)
+    assert died.fault.code == "handler.process_died"
+    assert isinstance(lived, Produced)
+
+
+def a_bench(scratch: Path) -> Workbench:
+    return Workbench(
+        payload=Step(),
+        inputs={},
+        files={},
+        sources={},
+        scope=Scope(tenant="acme"),
+        scratch=scratch,
+        signals=NO_SIGNALS,
+    )
+
+
+def leaves(bench: Workbench) -> Produced:
+    raise SystemExit(3)
+
+
+async def test_a_library_that_exits_fails_its_task_alone(fleet: Fleet) -> None:
+    """`sys.exit` in a handler does not end the worker."""
+    await fleet.start(a_stage("only"))
+
+    fleet.handle(leaves)
+    await fleet.deliver()
+
+    fault = fleet.task("only").attempts[0].fault
+    assert fault is not None
+    assert fault.code == "handler.SystemExit"

@@ -1,0 +1,98 @@
+"""Child processes that run one handler at a time, each apart from the others.
+
+A child that dies (out of memory, a crash in a library) or is killed takes its own task along and
+no other: that is why this is no ProcessPoolExecutor, where one death breaks every call under way
+and a call under way cannot be ended. A child is kept for the next task. When its worker dies, a
+child reads the end of its pipe and goes too.
+"""
+
+import multiprocessing
+import signal
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from workers.guard import guarded
+
+# forkserver: a fork of a process with threads can deadlock; spawn starts slower.
+_context = multiprocessing.get_context("forkserver")
+_PRELOADED = ["workers.stages.table"]
+
+
+class ChildDied(Exception):
+    """The child ended before it answered. Whatever it was doing is lost."""
+
+
+class Child:
+    """One process. `call` from one thread at a time; `kill` from any."""
+
+    def __init__(self) -> None:
+        _context.set_forkserver_preload(_PRELOADED)
+        self._pipe, theirs = _context.Pipe()
+        self._process = _context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def call(self, run: Callable[[Any], Any], argument: Any) -> Any:
+        """What `guarded(run, argument)` gives there; blocks. Raises ChildDied."""
+        try:
+            self._pipe.send((run, argument))
+            return self._pipe.recv()
+        except (EOFError, OSError) as cause:
+            raise ChildDied("the process of a handler ended before it answered") from cause
+
+    def kill(self) -> None:
+        """End it at once, whatever it does. Twice is harmless."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """Let go of it: what is idle ends by itself, what still works is killed."""
+        self.kill()
+        self._process.join()
+        self._pipe.close()
+
+
+class Children:
+    """The idle children of one worker, at most `keep` of them. Safe between threads."""
+
+    def __init__(self, keep: int) -> None:
+        self._keep = keep
+        self._idle: list[Child] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def take(self) -> Child:
+        """An idle child, or a new one, which takes a moment to start."""
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return Child()
+
+    def give_back(self, child: Child) -> None:
+        """Keep a child that has answered for the next task."""
+        with self._lock:
+            if len(self._idle) < self._keep and not self._closed:
+                self._idle.append(child)
+                return
+        child.close()
+
+    def close(self) -> None:
+        """End the idle ones. Twice is harmless."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for child in idle:
+            child.close()
+
+
+def _serve(pipe: Connection) -> None:
+    """A child's life: carry out what comes, until the worker is gone."""
+    # Ctrl-C in a terminal reaches the whole group; only the worker decides when work ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while True:
+        try:
+            run, argument = pipe.recv()
+            pipe.send(guarded(run, argument))
+        except (EOFError, OSError):
+            return
