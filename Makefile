@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format clean lock conformance fuzz
+.PHONY: demo test lint format clean lock conformance fuzz chaos-localbus
 
 demo: $(VENV)/ready ## run the main job on embedded defaults
 	$(BIN)/fleet demo
@@ -30,6 +30,9 @@ $(VENV)/ready: requirements.lock pyproject.toml
 
 conformance: $(VENV)/ready ## localbus's feature table held by tests, here or against LOCALBUS_CONFORMANCE_CONNECTION
 	$(BIN)/python -m pytest -q -p tests.localbus.conformance.table tests/localbus
+
+chaos-localbus: $(VENV)/ready ## kill -9 localbus under load, 20 times, and check what clients were promised
+	$(BIN)/python -m tests.localbus.chaos --rounds 20
 
 fuzz: $(VENV)/ready ## ten minutes of hostile bytes against localbus, guided by coverage
 	test -x .fuzz/bin/python || $(PYTHON) -m venv .fuzz

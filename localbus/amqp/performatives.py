@@ -220,8 +220,7 @@ def parse(body: bytes) -> tuple[Any, int]:
             continue
         if not isinstance(value, types):
             raise DecodeError(f"{shape.make.__name__} has a field of the wrong type")
-        # a signed type or a boolean may hold what the field's own type does not
-        if types is _INT and (value is True or value is False or not 0 <= value <= most):
+        if types is _INT and not _fits(value, most):
             raise DecodeError(f"{shape.make.__name__} has a number out of its range")
     for index in shape.required:
         if index >= len(fields) or fields[index] is None:
@@ -229,6 +228,11 @@ def parse(body: bytes) -> tuple[Any, int]:
     if len(fields) < len(shape.types) and not shape.make._field_defaults:
         fields = fields + [None] * (len(shape.types) - len(fields))
     return shape.make(*fields), end
+
+
+def _fits(number: int, most: int) -> bool:
+    """A signed type or a boolean may hold what the field's own type does not."""
+    return type(number) is not bool and 0 <= number <= most
 
 
 _FIELD_TYPES: dict[str, type[int]] = {
