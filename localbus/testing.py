@@ -20,7 +20,9 @@ from typing import Any, TypeVar
 
 from localbus.broker.errors import EntityExists
 from localbus.broker.message import State
-from localbus.broker.properties import QueueProperties
+from localbus.broker.properties import QueueProperties, SubscriptionProperties, TopicProperties
+from localbus.broker.rules import DEFAULT_RULE, SqlFilter
+from localbus.broker.rules import Rule as SubscriptionRule
 from localbus.clock import DrivenClock
 from localbus.faults import Fault, Faults, Moment, Rule
 from localbus.sas import SasKeys
@@ -81,6 +83,28 @@ class RunningBus:
         with suppress(EntityExists):
             self.create_queue(name, **properties)
 
+    def create_topic(self, name: str, **properties: Any) -> None:
+        """Create a topic; the properties are those of `TopicProperties`. Raises EntityExists."""
+        settings = TopicProperties(**properties)
+        bus = self._server.bus
+        self.call(lambda: bus.namespace.create_topic(name, settings, bus.clock.now_ms()))
+
+    def create_subscription(
+        self, topic: str, name: str, *, sql: str | None = None, **properties: Any
+    ) -> None:
+        """Create a subscription, which takes everything, or what the SQL filter says; the
+        properties are those of `SubscriptionProperties`. Raises EntityNotFound, EntityExists."""
+        settings = SubscriptionProperties(**properties)
+        bus = self._server.bus
+
+        def create() -> None:
+            made = bus.namespace.create_subscription(topic, name, settings, bus.clock.now_ms())
+            if sql is not None:
+                only = SubscriptionRule(name=DEFAULT_RULE, filter=SqlFilter(expression=sql))
+                made.update_rule(only)
+
+        self.call(create)
+
     def delete_queue(self, name: str) -> None:
         """Remove a queue and all it holds. Raises EntityNotFound."""
         self.call(lambda: self._server.delete_queue(name))
@@ -112,8 +136,8 @@ class RunningBus:
         return bus.faults
 
     def counts(self, name: str) -> dict[str, int]:
-        """Messages of a queue by state: active (the locked among them), deferred, scheduled,
-        dead_letter."""
+        """Messages of a queue or subscription (`topic/Subscriptions/name`) by state: active (the
+        locked among them), deferred, scheduled, dead_letter."""
 
         def read() -> dict[str, int]:
             queue = self._server.bus.namespace.queue(name)

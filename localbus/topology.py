@@ -1,23 +1,40 @@
-"""Queues from a file, made when the server starts.
+"""Queues and topics from a file, made when the server starts.
 
 Two shapes are read: the official emulator's Config.json, and the short one
-`{"queues": {"orders": {"lock_duration_ms": 30000}, "audit": {}}}` with the names of
-`QueueProperties`. Queues that exist keep their messages and get the file's properties.
+`{"queues": {"orders": {"lock_duration_ms": 30000}}, "topics": {"news": {"subscriptions":
+{"sport": {"rules": {"r": {"sql": "kind = 'sport'"}}}}}}}` with the names of `QueueProperties`,
+`TopicProperties` and `SubscriptionProperties`. What exists keeps its messages and gets the file's
+settings.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from localbus.broker import durations
 from localbus.broker.errors import EntityNotFound
-from localbus.broker.properties import InvalidProperties, QueueProperties
+from localbus.broker.properties import (
+    InvalidProperties,
+    QueueProperties,
+    SubscriptionProperties,
+    TopicProperties,
+)
+from localbus.broker.rules import (
+    CORRELATION_FIELDS,
+    Action,
+    CorrelationFilter,
+    Filter,
+    Rule,
+    SqlFilter,
+)
+from localbus.broker.sql import InvalidSql
 
 if TYPE_CHECKING:
+    from localbus.broker.namespace import Namespace
     from localbus.bus import Bus
 
 
@@ -26,10 +43,27 @@ class InvalidTopology(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedSubscription:
+    """A subscription with its rules; without rules it takes everything."""
+
+    properties: SubscriptionProperties = field(default_factory=SubscriptionProperties)
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTopic:
+    """A topic with its subscriptions by name."""
+
+    properties: TopicProperties = field(default_factory=TopicProperties)
+    subscriptions: Mapping[str, PlannedSubscription] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Topology:
-    """Queues by name."""
+    """Queues and topics by name."""
 
     queues: Mapping[str, QueueProperties]
+    topics: Mapping[str, PlannedTopic] = field(default_factory=dict)
 
 
 def read_topology(path: Path) -> Topology:
@@ -46,18 +80,64 @@ def parse_topology(document: Any) -> Topology:
     if not isinstance(document, dict):
         raise InvalidTopology("a topology is an object")
     if "UserConfig" in document:
-        return Topology(_emulator_queues(document))
-    queues = document.get("queues")
-    if not isinstance(queues, dict):
-        raise InvalidTopology("a topology has `queues` (by name) or `UserConfig`")
-    return Topology({name: _properties(name, values) for name, values in queues.items()})
+        return _emulator(document)
+    queues, topics = document.get("queues", {}), document.get("topics", {})
+    if not isinstance(queues, dict) or not isinstance(topics, dict) or not (queues or topics):
+        raise InvalidTopology("a topology has `queues` or `topics` (by name) or `UserConfig`")
+    return Topology(
+        {name: _settings(QueueProperties, name, values) for name, values in queues.items()},
+        {name: _topic(name, values) for name, values in topics.items()},
+    )
 
 
-def _properties(name: str, values: Any) -> QueueProperties:
+def _topic(name: str, values: Any) -> PlannedTopic:
+    if not isinstance(values, dict):
+        raise InvalidTopology(f"topic {name}: not an object")
+    values = dict(values)
+    subscriptions = values.pop("subscriptions", {})
+    if not isinstance(subscriptions, dict):
+        raise InvalidTopology(f"topic {name}: subscriptions are given by name")
+    planned = {each: _subscription(f"{name}/{each}", v) for each, v in subscriptions.items()}
+    return PlannedTopic(_settings(TopicProperties, name, values), planned)
+
+
+def _subscription(name: str, values: Any) -> PlannedSubscription:
+    if not isinstance(values, dict):
+        raise InvalidTopology(f"subscription {name}: not an object")
+    values = dict(values)
+    rules = values.pop("rules", {})
+    if not isinstance(rules, dict):
+        raise InvalidTopology(f"subscription {name}: rules are given by name")
+    planned = {each: _rule(f"{name}/{each}", each, rule) for each, rule in rules.items()}
+    return PlannedSubscription(_settings(SubscriptionProperties, name, values), planned)
+
+
+def _rule(place: str, name: str, values: Any) -> Rule:
+    """A rule of the short shape: `sql` or `correlation`, and `action`."""
     try:
-        return QueueProperties(**values)
+        match values:
+            case {"sql": str(expression)}:
+                found: Filter = SqlFilter(expression=expression)
+            case {"correlation": dict(asked)}:
+                found = CorrelationFilter(**asked)
+            case _:
+                raise InvalidTopology(f"rule {place}: has neither sql nor correlation")
+        action = values.get("action")
+        return Rule(
+            name=name, filter=found, action=None if action is None else Action(expression=action)
+        )
+    except (InvalidSql, TypeError) as error:
+        raise InvalidTopology(f"rule {place}: {error}") from error
+
+
+_Settings = TypeVar("_Settings", bound=QueueProperties)
+
+
+def _settings(kind: type[_Settings], name: str, values: Any) -> _Settings:
+    try:
+        return kind(**values)
     except (TypeError, InvalidProperties) as error:
-        raise InvalidTopology(f"queue {name}: {error}") from error
+        raise InvalidTopology(f"{name}: {error}") from error
 
 
 def parse_duration(text: str) -> int:
@@ -81,31 +161,102 @@ _EMULATOR: dict[str, tuple[str, Callable[[Any], Any]]] = {
 }
 
 
-def _emulator_queues(document: dict[str, Any]) -> dict[str, QueueProperties]:
-    namespaces = document["UserConfig"].get("Namespaces") or []
+def _emulator(document: dict[str, Any]) -> Topology:
     queues: dict[str, QueueProperties] = {}
-    for namespace in namespaces:
-        if namespace.get("Topics"):
-            raise InvalidTopology("localbus has no topics yet")
-        for queue in namespace.get("Queues") or []:
-            name = queue.get("Name")
-            if not isinstance(name, str):
-                raise InvalidTopology("a queue without a Name")
-            values: dict[str, Any] = {}
-            for key, value in (queue.get("Properties") or {}).items():
-                if key not in _EMULATOR:
-                    raise InvalidTopology(f"queue {name}: unknown property {key}")
-                field, convert = _EMULATOR[key]
-                values[field] = convert(value)
-            queues[name] = _properties(name, values)
-    return queues
+    topics: dict[str, PlannedTopic] = {}
+    for namespace in document["UserConfig"].get("Namespaces") or []:
+        for name, entry in _named(namespace, "Queues"):
+            queues[name] = _emulated(QueueProperties, name, entry)
+        for name, entry in _named(namespace, "Topics"):
+            subscriptions = {
+                short: PlannedSubscription(
+                    _emulated(SubscriptionProperties, f"{name}/{short}", inner),
+                    {rule: _emulated_rule(rule, each) for rule, each in _named(inner, "Rules")},
+                )
+                for short, inner in _named(entry, "Subscriptions")
+            }
+            topics[name] = PlannedTopic(_emulated(TopicProperties, name, entry), subscriptions)
+    return Topology(queues, topics)
+
+
+def _named(place: dict[str, Any], key: str) -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for entry in place.get(key) or []:
+        name = entry.get("Name") if isinstance(entry, dict) else None
+        if not isinstance(name, str):
+            raise InvalidTopology(f"{key}: an entry without a Name")
+        found.append((name, entry))
+    return found
+
+
+def _emulated(kind: type[_Settings], name: str, entry: dict[str, Any]) -> _Settings:
+    values: dict[str, Any] = {}
+    for key, value in (entry.get("Properties") or {}).items():
+        if key not in _EMULATOR:
+            raise InvalidTopology(f"{name}: unknown property {key}")
+        setting, convert = _EMULATOR[key]
+        values[setting] = convert(value)
+    return _settings(kind, name, values)
+
+
+_CORRELATION = {name.replace("_", ""): name for name in CORRELATION_FIELDS}
+
+
+def _emulated_rule(name: str, entry: dict[str, Any]) -> Rule:
+    """A rule of Config.json: FilterType, SqlFilter or CorrelationFilter, and Action."""
+    values = entry.get("Properties") or {}
+    try:
+        match values.get("FilterType", ""):
+            case "Sql":
+                found: Filter = SqlFilter(expression=values["SqlFilter"]["SqlExpression"])
+            case "Correlation":
+                asked = dict(values["CorrelationFilter"])
+                user = asked.pop("Properties", None) or {}
+                system = {_CORRELATION[key.lower()]: value for key, value in asked.items()}
+                found = CorrelationFilter(**system, properties=user)
+            case kind:
+                raise InvalidTopology(f"rule {name}: FilterType {kind!r}")
+        expression = (values.get("Action") or {}).get("SqlExpression")
+        action = Action(expression=expression) if expression else None
+    except (InvalidSql, KeyError, TypeError) as error:
+        raise InvalidTopology(f"rule {name}: {error}") from error
+    return Rule(name=name, filter=found, action=action)
 
 
 def apply_topology(topology: Topology, bus: Bus) -> None:
-    """Create the queues that are missing, and give the others these properties."""
-    now_ms = bus.clock.now_ms()
+    """Create what is missing, and give the others these settings. Subscriptions that have rules in
+    the file have those and no others afterwards. Raises InvalidProperties."""
+    namespace, now_ms = bus.namespace, bus.clock.now_ms()
+    known = {entity.name.lower() for entity in (*namespace.queues(), *namespace.topics())}
+    # first without forwarding: what is forwarded to may come later in the file
     for name, properties in topology.queues.items():
-        try:
-            bus.namespace.update(name, properties, now_ms)
-        except EntityNotFound:
-            bus.namespace.create(name, properties, now_ms)
+        if name.lower() not in known:
+            namespace.create(name, _unforwarded(properties), now_ms)
+    for name, topic in topology.topics.items():
+        if name.lower() in known:
+            namespace.update_topic(name, topic.properties, now_ms)
+        else:
+            namespace.create_topic(name, topic.properties, now_ms)
+    for name, properties in topology.queues.items():
+        namespace.update(name, properties, now_ms)
+    for name, topic in topology.topics.items():
+        for short, planned in topic.subscriptions.items():
+            _apply_subscription(namespace, name, short, planned, now_ms)
+
+
+def _unforwarded(properties: QueueProperties) -> QueueProperties:
+    return replace(properties, forward_to="", forward_dead_letters_to="")
+
+
+def _apply_subscription(
+    namespace: Namespace, topic: str, name: str, planned: PlannedSubscription, now_ms: int
+) -> None:
+    try:
+        subscription = namespace.update_subscription(topic, name, planned.properties, now_ms)
+    except EntityNotFound:
+        subscription = namespace.create_subscription(topic, name, planned.properties, now_ms)
+    if planned.rules:
+        for rule in subscription.list_rules():
+            subscription.remove_rule(rule.name)
+        for rule in planned.rules.values():
+            subscription.add_rule(replace(rule, created_ms=now_ms))

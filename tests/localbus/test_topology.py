@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from localbus.broker.properties import QueueProperties
+from localbus.broker.rules import Action, CorrelationFilter
 from localbus.testing import running_bus
 from localbus.topology import InvalidTopology, parse_duration, parse_topology, read_topology
 
@@ -57,6 +58,63 @@ def test_the_emulators_config_is_read() -> None:
     }
 
 
+def test_the_emulators_topics_are_read(tmp_path: Path) -> None:
+    """Topics of Config.json come with their subscriptions, rules and actions."""
+    rules = [
+        {
+            "Name": "by-label",
+            "Properties": {
+                "FilterType": "Correlation",
+                "CorrelationFilter": {"Label": "a", "ContentType": "b", "Properties": {"p": "v"}},
+            },
+        },
+        {
+            "Name": "by-sql",
+            "Properties": {
+                "FilterType": "Sql",
+                "SqlFilter": {"SqlExpression": "sys.MessageId = '123' AND p LIKE 'v%'"},
+                "Action": {"SqlExpression": "SET sys.To = 'there'"},
+            },
+        },
+    ]
+    subscriptions: list[Any] = [
+        {"Name": "s.1", "Properties": {"ForwardTo": "queue.1"}, "Rules": rules},
+        {"Name": "s.2"},
+    ]
+    topics = [{"Name": "topic.1", "Properties": {}, "Subscriptions": subscriptions}]
+    document = {"UserConfig": {"Namespaces": [{"Queues": [{"Name": "queue.1"}], "Topics": topics}]}}
+
+    topology = parse_topology(document)
+    with running_bus(tmp_path, topology=topology) as bus:
+        assert bus.counts("topic.1/Subscriptions/s.2")["active"] == 0
+
+    found = topology.topics["topic.1"].subscriptions
+    assert found["s.1"].properties.forward_to == "queue.1"
+    assert found["s.1"].rules["by-label"].filter == CorrelationFilter(
+        label="a", content_type="b", properties={"p": "v"}
+    )
+    assert found["s.1"].rules["by-sql"].action == Action(expression="SET sys.To = 'there'")
+    assert found["s.2"].rules == {}
+
+
+def test_a_topology_forwards_in_any_order(tmp_path: Path) -> None:
+    """An entity may forward to one that stands later in the file, twice over the same folder."""
+    document = {
+        "queues": {"a": {"forward_to": "b"}, "b": {"forward_to": "t"}},
+        "topics": {
+            "t": {
+                "subscriptions": {
+                    "s": {"max_delivery_count": 2, "rules": {"r": {"sql": "n > 1"}}},
+                    "c": {"rules": {"r": {"correlation": {"label": "x"}, "action": "SET m = 1"}}},
+                }
+            }
+        },
+    }
+    for _ in range(2):
+        with running_bus(tmp_path, topology=parse_topology(document)) as bus:
+            assert bus.counts("T/Subscriptions/S")["active"] == 0
+
+
 def test_a_running_bus_has_the_queues_of_the_file(tmp_path: Path) -> None:
     """Queues of a topology are there from the start, and keep their messages across a restart."""
     path = tmp_path / "topology.json"
@@ -76,7 +134,10 @@ def test_a_running_bus_has_the_queues_of_the_file(tmp_path: Path) -> None:
         {"queues": []},
         {"queues": {"a": {"colour": "red"}}},
         {"queues": {"a": {"lock_duration_ms": 0}}},
-        {"UserConfig": {"Namespaces": [{"Topics": [{"Name": "t"}]}]}},
+        {"UserConfig": {"Namespaces": [{"Topics": [{"Subscriptions": []}]}]}},
+        {"topics": {"t": {"subscriptions": []}}},
+        {"topics": {"t": {"subscriptions": {"s": {"rules": {"r": {"sql": "a ="}}}}}}},
+        {"topics": {"t": {"subscriptions": {"s": {"rules": {"r": {}}}}}}},
         {"UserConfig": {"Namespaces": [{"Queues": [{}]}]}},
         {"UserConfig": {"Namespaces": [{"Queues": [{"Name": "a", "Properties": {"X": 1}}]}]}},
     ],

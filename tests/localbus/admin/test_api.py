@@ -129,7 +129,9 @@ def test_creating_twice_is_a_conflict(admin: ServiceBusAdministrationClient) -> 
     [
         ("a", {"lock_duration": timedelta(minutes=6)}),
         ("a", {"max_delivery_count": 0}),
-        ("a", {"requires_session": True}),
+        ("a", {"requires_session": True, "forward_to": QUEUE}),
+        ("a", {"forward_to": "nowhere"}),
+        ("a", {"user_metadata": "x" * 1025}),
         ("-", {}),
         ("a b", {}),
     ],
@@ -151,9 +153,13 @@ def test_the_namespace_tells_its_name(admin: ServiceBusAdministrationClient) -> 
     assert (found.name, found.messaging_sku) == ("localbus", "Standard")
 
 
-def test_topics_are_none(admin: ServiceBusAdministrationClient) -> None:
-    """Listing topics gives an empty list."""
-    assert list(admin.list_topics()) == []
+def test_what_is_fixed_at_creation_cannot_be_updated(admin: ServiceBusAdministrationClient) -> None:
+    """Sessions and duplicate detection are chosen once; an update that changes them is refused."""
+    queue = admin.get_queue(QUEUE)
+    queue.requires_session = True
+
+    with pytest.raises(HttpResponseError, match="RequiresSession"):
+        admin.update_queue(queue)
 
 
 def test_a_client_that_does_not_know_the_certificate_refuses(bus: RunningBus) -> None:
