@@ -230,9 +230,9 @@ def parse(body: bytes) -> tuple[Any, int]:
     return shape.make(*fields), end
 
 
-def _fits(number: int, most: int) -> bool:
+def _fits(number: Any, most: int) -> bool:
     """A signed type or a boolean may hold what the field's own type does not."""
-    return type(number) is not bool and 0 <= number <= most
+    return type(number) is not bool and bool(0 <= number <= most)
 
 
 _FIELD_TYPES: dict[str, type[int]] = {
