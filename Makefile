@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format clean lock conformance fuzz chaos-localbus
+.PHONY: demo test lint format clean lock conformance fuzz chaos-localbus bench-localbus
 
 demo: $(VENV)/ready ## run the main job on embedded defaults
 	$(BIN)/fleet demo
@@ -33,6 +33,9 @@ conformance: $(VENV)/ready ## localbus's feature table held by tests, here or ag
 
 chaos-localbus: $(VENV)/ready ## kill -9 localbus under load, 20 times, and check what clients were promised
 	$(BIN)/python -m tests.localbus.chaos --rounds 20
+
+bench-localbus: $(VENV)/ready ## what localbus costs and carries, measured from outside
+	$(BIN)/python -m bench.localbus
 
 fuzz: $(VENV)/ready ## ten minutes of hostile bytes against localbus, guided by coverage
 	test -x .fuzz/bin/python || $(PYTHON) -m venv .fuzz

@@ -1,0 +1,1 @@
+"""Measurements, each run by a make target; their figures are kept under docs/."""
