@@ -7,7 +7,8 @@ page and the tests agree.
 from __future__ import annotations
 
 _Q, _A, _S = "test_queues.py", "test_queues_aio.py", "test_sessions.py"
-_ADMIN = "admin/test_api.py"
+_SA, _T = "test_sessions_aio.py", "test_topics.py"
+_ADMIN, _ADMIN_T = "admin/test_api.py", "admin/test_topics.py"
 
 PROMISES: dict[str, dict[str, list[str]]] = {
     "send, batch send": {
@@ -94,17 +95,59 @@ PROMISES: dict[str, dict[str, list[str]]] = {
             "test_peek_in_a_session_shows_that_session",
             "test_sessions_and_plain_queues_do_not_mix",
             "test_a_dropped_connection_frees_its_session",
+            "test_a_closed_session_counts_no_delivery",
+            "test_too_many_deliveries_dead_letter_within_a_session",
+            "test_expired_messages_leave_their_session",
+        ],
+        _SA: [
+            "test_workers_share_out_the_sessions",
+            "test_a_session_is_held_renewed_and_lost",
+            "test_the_lock_renewer_keeps_a_session",
         ],
     },
     "session state, lists": {
+        _SA: ["test_sessions_are_listed"],
         _S: [
             "test_state_is_kept_with_the_session",
             "test_state_of_a_lost_session_is_out_of_reach",
             "test_sessions_are_listed",
         ],
     },
+    "topics, subscriptions": {
+        _T: [
+            "test_each_subscription_gets_a_copy",
+            "test_a_waiting_subscriber_is_served",
+            "test_scheduled_on_a_topic",
+            "test_duplicates_are_dropped_by_the_topic",
+            "test_sessions_on_a_subscription",
+            "test_topics_are_sent_to_and_subscriptions_received_from",
+        ],
+        _SA: ["test_a_topic_fans_out"],
+    },
+    "rules: correlation and SQL filters, actions": {
+        _T: ["test_filters_choose", "test_rules_are_managed_over_amqp"],
+        _ADMIN_T: [
+            "test_rules_keep_every_detail",
+            "test_rules_are_updated_and_deleted",
+            "test_rules_that_cannot_be_are_refused",
+        ],
+    },
+    "auto-forwarding": {
+        _T: ["test_forwarding_reaches_the_last_in_the_chain", "test_dead_letters_are_forwarded"],
+        _ADMIN_T: ["test_forwarding_is_shown_and_updated"],
+    },
+    "`$Transfer/$DeadLetterQueue`": {
+        _T: ["test_what_cannot_be_forwarded_is_in_the_transfer_dead_letter_queue"],
+    },
     "admin API": {
+        _ADMIN_T: [
+            "test_a_topic_is_created_found_updated_and_deleted",
+            "test_a_subscription_is_created_found_updated_and_deleted",
+            "test_lists_are_complete_over_pages",
+            "test_runtime_properties_count",
+        ],
         _ADMIN: [
+            "test_what_is_fixed_at_creation_cannot_be_updated",
             "test_a_queue_is_created_as_asked",
             "test_defaults_are_those_of_the_service",
             "test_runtime_properties_count_by_state",

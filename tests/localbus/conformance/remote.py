@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import pytest
 from azure.core.exceptions import ResourceExistsError
 from azure.servicebus import ServiceBusClient, ServiceBusSubQueue
-from azure.servicebus.management import ServiceBusAdministrationClient
+from azure.servicebus.management import ServiceBusAdministrationClient, SqlRuleFilter
 
 from localbus.clock import DrivenClock
 from localbus.testing import RunningBus
@@ -38,6 +38,7 @@ _NAMES = {
     "detect_duplicates": "requires_duplicate_detection",
     "dead_letter_on_expiry": "dead_lettering_on_message_expiration",
     "max_message_kilobytes": "max_message_size_in_kilobytes",
+    "dead_letter_on_filter_errors": "dead_lettering_on_filter_evaluation_exceptions",
     "forward_dead_letters_to": "forward_dead_lettered_messages_to",
 }
 """Properties of localbus under the names the management client has for them."""
@@ -99,6 +100,18 @@ class RemoteBus(RunningBus):
             self.create_queue(name, **properties)
         except ResourceExistsError:
             return
+
+    def create_topic(self, name: str, **properties: Any) -> None:
+        self.admin.create_topic(name, **dict(_translated(properties)))
+
+    def create_subscription(
+        self, topic: str, name: str, *, sql: str | None = None, **properties: Any
+    ) -> None:
+        self.admin.create_subscription(topic, name, **dict(_translated(properties)))
+        if sql is not None:
+            rule = self.admin.get_rule(topic, name, "$Default")
+            rule.filter = SqlRuleFilter(sql)
+            self.admin.update_rule(topic, name, rule)
 
     def delete_queue(self, name: str) -> None:
         self.admin.delete_queue(name)
