@@ -138,7 +138,7 @@ def _peek(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
 
 
 def _receive_by_sequence_number(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
-    numbers = [int(number) for number in _list(body, "sequence-numbers", int)]
+    numbers = _longs(body, "sequence-numbers")
     locked = _integer(body, "receiver-settle-mode") == 1
     taken = address.queue.receive_deferred(
         address.mailbox, numbers, now_ms, locked=locked, session_id=_session_id(body)
@@ -162,7 +162,7 @@ def _schedule(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
 
 
 def _cancel(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
-    for number in _list(body, "sequence-numbers", int):
+    for number in _longs(body, "sequence-numbers"):
         address.entity.cancel(int(number))
     return 200, None
 
@@ -189,7 +189,7 @@ def _set_state(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
 
 
 def _list_sessions(body: dict[Any, Any], address: Address, now_ms: int) -> Answer:
-    after, skip = _integer(body, "last-updated-time"), _integer(body, "skip")
+    after, skip = _integer(body, "last-updated-time"), max(_integer(body, "skip"), 0)
     found = _sessions(address).sessions(
         None if after >= _NEVER_MS else after, skip=skip, top=_integer(body, "top")
     )
@@ -260,7 +260,18 @@ def _session_id(body: dict[Any, Any]) -> str | None:
 
 
 def _integer(body: dict[Any, Any], name: str) -> int:
-    return int(_field(body, name, int))
+    return _long(_field(body, name, int), name)
+
+
+def _long(number: int, name: str) -> int:
+    """A number as the store can hold it: an unsigned one may be larger."""
+    if not -(2**63) <= number < 2**63:
+        raise Malformed(f"{name} is out of range")
+    return int(number)
+
+
+def _longs(body: dict[Any, Any], name: str) -> list[int]:
+    return [_long(number, name) for number in _list(body, name, int)]
 
 
 def _list(body: dict[Any, Any], name: str, kind: type) -> list[Any]:

@@ -77,7 +77,9 @@ def read(payload: bytes) -> Content:
                 properties = section.value
     durable, priority, ttl, first_acquirer, *_ = [*header, None, None, None, None]
     ttl_ms = _integer(ttl)
-    if ttl_ms is None and len(properties) > 9:
+    if ttl_ms is not None:
+        ttl_ms = max(ttl_ms, 0)
+    elif len(properties) > 9:
         expiry, creation = _integer(properties[8]), _integer(properties[9])
         if expiry is not None and creation is not None:
             ttl_ms = max(expiry - creation, 0)
@@ -101,7 +103,10 @@ def read(payload: bytes) -> Content:
 
 
 def _integer(value: Any) -> int | None:
-    return int(value) if isinstance(value, int) and not isinstance(value, bool) else None
+    """A number that the store can hold; what is none, or larger, counts as absent."""
+    if not isinstance(value, int) or isinstance(value, bool) or not -(2**63) <= value < 2**63:
+        return None
+    return int(value)
 
 
 def message_identity(bare: bytes) -> str | None:
