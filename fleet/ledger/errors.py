@@ -5,6 +5,7 @@ FleetError
     StaleEpoch      another worker, or the sweeper, has moved the task on
     IllegalMove     the state table has no such move
     MovedOn         the task was tried again since it was looked at
+    JobEnded        the redrive is done already
     IllegalRecord   the record does not fit the task's stage
     UnknownRow      no run or task of this id, or more than one of this prefix
     LedgerMissing   there is no ledger at this address
@@ -46,6 +47,10 @@ class MovedOn(LedgerError):
             " nothing was written"
         )
         self.task, self.attempt, self.current = task, attempt, current
+
+
+class JobEnded(LedgerError):
+    """A job that is done cannot be cancelled."""
 
 
 class IllegalRecord(LedgerError):

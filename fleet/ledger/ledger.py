@@ -13,19 +13,32 @@ from sqlalchemy import Engine
 
 from contracts.request import RunAccepted
 from contracts.states import State
-from fleet.ledger import cancel, claim, notes, outbox, record, redrive, start, sweep
+from fleet.ledger import (
+    cancel,
+    claim,
+    notes,
+    outbox,
+    record,
+    redrive,
+    redrive_jobs,
+    start,
+    sweep,
+)
 from fleet.ledger.database import open_engine, open_reading_engine
 from fleet.ledger.migrate import to_head
 from fleet.ledger.rows import (
     Claim,
     Claimed,
     DeadLetter,
+    NewRedrive,
     NewRun,
     NotClaimed,
     OutboxRow,
     Record,
     Recorded,
+    RedriveJob,
     SpanRow,
+    Stepped,
     Swept,
 )
 from fleet.ledger.writer import Writer
@@ -85,14 +98,50 @@ class Ledger:
             cancel.cancel_runs, cancel.Cancel(run=run, actor=actor, reason=reason, now=now)
         )
 
-    async def redrive(self, task: str, actor: str, reason: str, now: datetime) -> Recorded:
+    async def redrive(
+        self,
+        task: str,
+        actor: str,
+        reason: str,
+        now: datetime,
+        *,
+        attempt: int | None = None,
+        edit: redrive.Edit | None = None,
+    ) -> Recorded:
         """Promise another attempt at a failed, dead, denied or parked task, and open its run again.
 
         Tasks that were cancelled because of it wait again, once no other task of the run stands
-        failed. Raises UnknownRow, IllegalMove.
+        failed. `attempt`: the one that failed; `edit`: another payload for the new one. Raises
+        UnknownRow, IllegalMove, MovedOn.
         """
         return await self._writer.submit(
-            redrive.redrive_tasks, redrive.Redrive(task=task, actor=actor, reason=reason, now=now)
+            redrive.redrive_tasks,
+            redrive.Redrive(
+                task=task, actor=actor, reason=reason, now=now, attempt=attempt, edit=edit
+            ),
+        )
+
+    async def start_redrive(self, new: NewRedrive) -> RedriveJob:
+        """Choose what a redrive of many is to redrive; steps carry it out.
+
+        The same job asked for again is given as it stands.
+        """
+        return await self._writer.submit(redrive_jobs.start_redrives, new)
+
+    async def step_redrives(self, now: datetime, limit: int = redrive_jobs.STEP) -> Stepped:
+        """Redrive up to `limit` items of the jobs that are running, each as fast as it may.
+
+        Any number of processes may step; an item is redriven once.
+        """
+        return await self._writer.submit(
+            redrive_jobs.step_redrives, redrive_jobs.Step(now=now, limit=limit)
+        )
+
+    async def cancel_redrive(self, job: str, actor: str, now: datetime) -> RedriveJob:
+        """Let a job go no further. Cancelling twice is harmless. Raises UnknownRow, JobEnded."""
+        return await self._writer.submit(
+            redrive_jobs.cancel_redrives,
+            redrive_jobs.CancelRedrive(job=job, actor=actor, now=now),
         )
 
     async def due_outbox(

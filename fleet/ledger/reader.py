@@ -6,6 +6,7 @@ one moment of the ledger.
 
 import json
 from collections import defaultdict
+from datetime import datetime
 from typing import Any, Self
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
@@ -17,14 +18,21 @@ from contracts.request import RunRequest
 from contracts.states import State
 from fleet.ledger import tables
 from fleet.ledger.database import open_reading_engine, sqlite_file
+from fleet.ledger.dead_groups import dead_groups, preview
 from fleet.ledger.errors import LedgerMissing, UnknownRow
+from fleet.ledger.redrive_jobs import a_job
 from fleet.ledger.rows import (
     ArtifactRow,
+    DeadGroup,
     DeadRow,
     EventRow,
     LaneRow,
+    RedriveItem,
+    RedriveJob,
+    RedrivePreview,
     RunDetail,
     RunRow,
+    Selection,
     SpanRow,
     TaskDetail,
     TaskRow,
@@ -45,6 +53,7 @@ from fleet.ledger.views import (
 )
 
 _r, _t, _a = tables.run.c, tables.task.c, tables.attempt.c
+_j, _i = tables.redrive_job.c, tables.redrive_item.c
 _e, _o, _d = tables.event.c, tables.output.c, tables.dead_letter.c
 
 _LOOK_AT = (State.FAILED.value, State.DEAD.value, State.DENIED.value)
@@ -234,6 +243,45 @@ class LedgerReader:
                 *dead_messages(connection, limit),
             ]
         return sorted(rows, key=lambda row: (row.at, row.id), reverse=True)[:limit]
+
+    def dead_groups(self, now: datetime, limit: int = 100) -> list[DeadGroup]:
+        """Dead letters by cause, the largest groups first. Those of cancelled runs are left out."""
+        with self._engine.connect() as connection:
+            return dead_groups(connection, now, limit)
+
+    def preview(self, selection: Selection) -> RedrivePreview:
+        """What a redrive of `selection` would choose now, by cause."""
+        with self._engine.connect() as connection:
+            return preview(connection, selection)
+
+    def redrive(self, job: str) -> RedriveJob:
+        """One redrive of many, as it stands. Raises UnknownRow."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(tables.redrive_job).where(_j.job == job)).first()
+        if row is None:
+            raise UnknownRow(f"there is no redrive {job}")
+        return a_job(row)
+
+    def redrives(self, limit: int = 50) -> list[RedriveJob]:
+        """The newest redrives first."""
+        query = select(tables.redrive_job).order_by(_j.asked.desc(), _j.job.desc()).limit(limit)
+        with self._engine.connect() as connection:
+            return [a_job(row) for row in connection.execute(query)]
+
+    def redrive_items(self, job: str, start: int = 0, limit: int = 1000) -> list[RedriveItem]:
+        """The items of a redrive in their order, from position `start`."""
+        query = (
+            select(tables.redrive_item)
+            .where(_i.job == job, _i.position >= start)
+            .order_by(_i.position)
+            .limit(limit)
+        )
+        with self._engine.connect() as connection:
+            return [RedriveItem.model_validate(r._asdict()) for r in connection.execute(query)]
+
+    def find_redrive(self, prefix: str) -> str:
+        """The id of the one redrive whose id starts so. Raises UnknownRow."""
+        return self._find("redrive", _j.job, prefix)
 
     def workers(self) -> list[WorkerRow]:
         """Every worker that was ever seen, live ones first, by name."""

@@ -107,6 +107,8 @@ class Redrive:
     attempt: int | None = None
     """The attempt that failed; when the task has moved on since, nothing is done."""
     edit: Edit | None = None
+    job: str | None = None
+    """The redrive of many that this is part of."""
 
 
 def redrive_tasks(
@@ -250,6 +252,8 @@ def _task_event(one: Redrive, old: AnyRow, queued: AnyRow) -> dict[str, Any]:
         detail=f"attempt {queued.attempt}, {how}: {one.reason}",
     )
     facts: JsonObject = {"redrives": old.attempt}
+    if one.job is not None:
+        facts["job"] = one.job
     if one.edit is not None:
         facts["edit"] = list(one.edit.difference)
     return event | {"facts": facts}

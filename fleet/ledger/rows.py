@@ -3,18 +3,20 @@
 Frozen values. Times are aware and in UTC. The rows of the read side are ready for `--json`.
 """
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from contracts.artifact import ArtifactPointer
 from contracts.decision import Decision
 from contracts.envelope import Envelope
-from contracts.fact import Fact, JsonObject
+from contracts.fact import Fact, JsonObject, StrictFact
 from contracts.outcome import Fault
 from contracts.plan import RunGraph
 from contracts.request import RunRequest
 from contracts.states import State
+
+TaskId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{1,36}$")]
 
 # --- the way in -----------------------------------------------------------------------------------
 
@@ -175,6 +177,103 @@ class SpanRow(Fact):
     task: str | None = None
 
 
+# --- redrives -------------------------------------------------------------------------------------
+
+
+class Selection(StrictFact):
+    """Which dead letters are meant: exactly one of the three."""
+
+    tasks: tuple[TaskId, ...] | None = Field(default=None, min_length=1, max_length=10_000)
+    """These, whatever they stand with. No message of the bus is ever among them."""
+    group: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{1,64}$")] | None = None
+    """All that stand with this fingerprint now."""
+    everything: bool = False
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if [self.tasks is not None, self.group is not None, self.everything].count(True) != 1:
+            raise ValueError("say one of: tasks, group, everything")
+        return self
+
+
+class NewRedrive(Fact):
+    """A redrive job that was asked for."""
+
+    job: str
+    selection: Selection
+    actor: str
+    reason: str
+    per_second: int | None = Field(default=None, ge=1)
+    now: AwareDatetime
+
+
+class RedriveJob(Fact):
+    """A redrive as it stands. Its items were chosen when it was asked for."""
+
+    job: str
+    state: Literal["running", "done", "cancelled"]
+    actor: str
+    reason: str
+    selection: Selection
+    per_second: int | None
+    total: int
+    redriven: int
+    refused: int
+    """Had moved on when their turn came: they were left alone, and each says why."""
+    asked: AwareDatetime
+    ended: AwareDatetime | None
+    ended_by: str | None
+
+    @property
+    def left(self) -> int:
+        """Not redriven and not refused. Of a cancelled job they stay as they are."""
+        return self.total - self.redriven - self.refused
+
+
+class RedriveItem(Fact):
+    """One task of a job: which attempt had failed, and what became of it."""
+
+    position: int
+    task: str
+    attempt: int | None
+    fingerprint: str | None
+    state: Literal["pending", "redriven", "refused"]
+    became: str | None
+    """The attempt that was promised instead."""
+    at: AwareDatetime | None
+    note: str | None
+
+
+class PreviewGroup(Fact):
+    """How many of one fingerprint a redrive would choose."""
+
+    fingerprint: str
+    reason: str
+    sample: str
+    count: int
+
+
+class RedrivePreview(Fact):
+    """What a redrive would choose now."""
+
+    total: int
+    refused: int
+    """Named, but no dead letter now."""
+    groups: tuple[PreviewGroup, ...]
+
+
+class Stepped(Fact):
+    """What one step of the redrives did."""
+
+    redriven: int = 0
+    refused: int = 0
+    ended: tuple[str, ...] = ()
+    """Jobs that this step finished."""
+    more: bool = False
+    """Whether something could be redriven at once."""
+    outbox: tuple[OutboxRow, ...] = ()
+
+
 # --- the read side --------------------------------------------------------------------------------
 
 
@@ -269,7 +368,8 @@ class EventRow(Fact):
     new: State
     detail: str
     facts: JsonObject | None = None
-    """What an operator changed: `edit`, a JSON Patch (RFC 6902) with `was` beside each value."""
+    """Of a redrive: `redrives`, the attempt that had failed; the `job` it was part of; `edit`, how
+    the payload was changed: a JSON Patch (RFC 6902) with `was` beside each value."""
 
 
 class RecordedDecision(Fact):
@@ -327,6 +427,26 @@ class DeadRow(Fact):
     run: str | None
     task: str | None
     at: AwareDatetime
+
+
+class DeadGroup(Fact):
+    """Dead letters with one fingerprint: most likely one cause."""
+
+    fingerprint: str
+    what: Literal["task", "message"]
+    reason: str
+    """The fault's code; or why the messages were not taken."""
+    sample: str
+    """The words of the latest one."""
+    sample_id: str
+    """Its task; or `queue/sequence-number`."""
+    count: int
+    first: AwareDatetime
+    last: AwareDatetime
+    where: dict[str, int]
+    """How many by stage; or by queue. The most first."""
+    trend: tuple[int, ...]
+    """How many in each of the last 24 hours, the latest last."""
 
 
 class WorkerRow(Fact):

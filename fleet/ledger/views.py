@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, null, select
 
 from contracts.artifact import ArtifactPointer
 from contracts.decision import Decision
@@ -166,10 +166,11 @@ def dead_tasks(
 
 
 def dead_messages(connection: Connection, limit: int) -> Sequence[DeadRow]:
-    """The latest messages that could not be taken."""
+    """The latest messages that could not be taken, and that nobody has taken up since."""
     query = (
         select(tables.dead_letter, _t.run)
         .outerjoin(tables.task, _t.task == _d.task)
+        .where(_d.taken_up.is_(null()))
         .order_by(_d.at.desc(), _d.queue, _d.sequence_number.desc())
         .limit(limit)
     )

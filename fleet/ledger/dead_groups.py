@@ -1,0 +1,231 @@
+"""Dead letters by fingerprint: how many there are of each cause, since when, where, an example.
+
+Summed up by the database: the cost is one pass over what is dead, however many runs there are.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    func,
+    null,
+    select,
+    type_coerce,
+)
+
+from fleet.ledger import tables
+from fleet.ledger.moves import IDS, chunks
+from fleet.ledger.redrive_jobs import selected
+from fleet.ledger.rows import DeadGroup, PreviewGroup, RedrivePreview, Selection
+from fleet.ledger.types import AnyRow
+
+HOURS = 24
+"""Of a trend."""
+
+NOT_GROUPED = ""
+"""Stands for the fingerprint of what an older writer left and nobody has filled in yet."""
+
+_HOUR = 3_600_000_000
+"""In microseconds, as times are stored."""
+
+_t, _a, _d = tables.task.c, tables.attempt.c, tables.dead_letter.c
+_ALL = Selection(everything=True)
+
+_tasks = (
+    select(
+        func.coalesce(_t.fingerprint, NOT_GROUPED).label("fingerprint"),
+        _t.stage.label("place"),
+        _t.task.label("id"),
+        # What is parked has not ended, but its attempt has; a task may be dead without any.
+        func.coalesce(_t.ended, _a.ended, _t.queued, _t.deadline).label("at"),
+    )
+    .outerjoin(tables.attempt, and_(_a.task == _t.task, _a.epoch == _t.epoch))
+    .where(selected(_ALL))
+    .subquery("dead")
+)
+
+_messages = (
+    select(
+        func.coalesce(_d.fingerprint, NOT_GROUPED).label("fingerprint"),
+        _d.queue.label("place"),
+        _d.message_id.label("id"),
+        _d.sequence_number,
+        _d.at,
+    )
+    .where(_d.taken_up.is_(null()))
+    .subquery("dead")
+)
+
+
+def dead_groups(connection: Connection, now: datetime, limit: int) -> list[DeadGroup]:
+    """The largest groups, tasks and messages together."""
+    groups = [*_groups_of_tasks(connection, now), *_groups_of_messages(connection, now)]
+    return sorted(groups, key=lambda group: (-group.count, group.what, group.fingerprint))[:limit]
+
+
+def preview(connection: Connection, selection: Selection) -> RedrivePreview:
+    """What a redrive of this would choose now, by group. Changes nothing."""
+    counts: Counter[str] = Counter()
+    for wanted in _conditions(selection):
+        query = (
+            select(func.coalesce(_t.fingerprint, NOT_GROUPED), func.count())
+            .where(wanted)
+            .group_by(_t.fingerprint)
+        )
+        for fingerprint, count in connection.execute(query):
+            counts[fingerprint] += count
+    samples = _faults(connection, _latest(connection, _tasks, _tasks.c.id))
+    total = sum(counts.values())
+    named = len(set(selection.tasks)) if selection.tasks is not None else total
+    return RedrivePreview(
+        total=total,
+        refused=named - total,
+        groups=tuple(
+            PreviewGroup(
+                fingerprint=fingerprint,
+                reason=samples[fingerprint][0] if fingerprint in samples else "unknown",
+                sample=samples[fingerprint][1] if fingerprint in samples else "",
+                count=count,
+            )
+            for fingerprint, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        ),
+    )
+
+
+def _conditions(selection: Selection) -> Iterable[ColumnElement[bool]]:
+    if selection.tasks is None:
+        yield selected(selection)
+        return
+    for some in chunks(sorted(set(selection.tasks)), IDS):
+        yield selected(_ALL) & _t.task.in_(some)
+
+
+def _groups_of_tasks(connection: Connection, now: datetime) -> list[DeadGroup]:
+    latest = _latest(connection, _tasks, _tasks.c.id)
+    faults = _faults(connection, latest)
+    where, trends = _where(connection, _tasks), _trends(connection, _tasks, now)
+    return [
+        DeadGroup(
+            fingerprint=row.fingerprint,
+            what="task",
+            reason=faults[row.fingerprint][0],
+            sample=faults[row.fingerprint][1],
+            sample_id=latest[row.fingerprint].id,
+            count=row.dead,
+            first=row.first,
+            last=row.last,
+            where=where[row.fingerprint],
+            trend=trends[row.fingerprint],
+        )
+        for row in _summed(connection, _tasks)
+    ]
+
+
+def _groups_of_messages(connection: Connection, now: datetime) -> list[DeadGroup]:
+    latest = _latest(
+        connection, _messages, _messages.c.id, _messages.c.sequence_number, _messages.c.place
+    )
+    where, trends = _where(connection, _messages), _trends(connection, _messages, now)
+    groups = []
+    for row in _summed(connection, _messages):
+        sample = latest[row.fingerprint]
+        told = connection.execute(
+            select(_d.reason, _d.description).where(
+                _d.queue == sample.place,
+                _d.message_id == sample.id,
+                _d.sequence_number == sample.sequence_number,
+            )
+        ).one()
+        groups.append(
+            DeadGroup(
+                fingerprint=row.fingerprint,
+                what="message",
+                reason=told.reason,
+                sample=told.description,
+                sample_id=f"{sample.place}/{sample.sequence_number}",
+                count=row.dead,
+                first=row.first,
+                last=row.last,
+                where=where[row.fingerprint],
+                trend=trends[row.fingerprint],
+            )
+        )
+    return groups
+
+
+def _summed(connection: Connection, dead: Any) -> Sequence[AnyRow]:
+    c = dead.c
+    query: Select[Any] = select(
+        c.fingerprint,
+        func.count().label("dead"),
+        func.min(c.at).label("first"),
+        func.max(c.at).label("last"),
+    ).group_by(c.fingerprint)
+    return connection.execute(query).all()
+
+
+def _where(connection: Connection, dead: Any) -> dict[str, dict[str, int]]:
+    c = dead.c
+    count = func.count()
+    query = (
+        select(c.fingerprint, c.place, count)
+        .group_by(c.fingerprint, c.place)
+        .order_by(count.desc(), c.place)
+    )
+    where: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for fingerprint, place, tasks in connection.execute(query):
+        where[fingerprint][place] = tasks
+    return where
+
+
+def _trends(connection: Connection, dead: Any, now: datetime) -> dict[str, tuple[int, ...]]:
+    c = dead.c
+    hour = type_coerce(c.at, BigInteger) // _HOUR
+    since = now - timedelta(hours=HOURS)
+    query = (
+        select(c.fingerprint, hour.label("hour"), func.count().label("dead"))
+        .where(c.at > since)
+        .group_by(c.fingerprint, hour)
+    )
+    latest = int(now.timestamp()) // 3600
+    counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
+    for row in connection.execute(query):
+        counts[row.fingerprint][row.hour] = row.dead
+    hours = range(latest - HOURS + 1, latest + 1)
+    nothing: Counter[int] = Counter()
+    return defaultdict(
+        lambda: tuple(nothing[hour] for hour in hours),
+        {key: tuple(counted[hour] for hour in hours) for key, counted in counts.items()},
+    )
+
+
+def _latest(connection: Connection, dead: Any, *columns: ColumnElement[Any]) -> dict[str, AnyRow]:
+    """The latest of each group."""
+    c = dead.c
+    turn = (
+        func.row_number()
+        .over(partition_by=c.fingerprint, order_by=(c.at.desc(), *(one.desc() for one in columns)))
+        .label("turn")
+    )
+    ranked = select(c.fingerprint, *columns, turn).subquery()
+    return {
+        row.fingerprint: row for row in connection.execute(select(ranked).where(ranked.c.turn == 1))
+    }
+
+
+def _faults(connection: Connection, latest: dict[str, AnyRow]) -> dict[str, tuple[str, str]]:
+    """Code and message of each group's latest task."""
+    groups = {row.id: fingerprint for fingerprint, row in latest.items()}
+    found: dict[str, tuple[str, str]] = {}
+    for some in chunks([*groups], IDS):
+        for row in connection.execute(select(_t.task, _t.fault).where(_t.task.in_(some))):
+            fault = row.fault or {"code": "unknown", "message": ""}
+            found[groups[row.task]] = fault["code"], fault["message"]
+    return found
