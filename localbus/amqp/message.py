@@ -7,6 +7,7 @@ arrived; only what a broker must know is read. Source: AMQP 1.0 part 3, section 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from struct import Struct
 from typing import Any
 
@@ -118,6 +119,7 @@ def batched(payload: bytes) -> list[bytes]:
     return [section.value for section in sections(payload) if section.code == DATA]
 
 
+@lru_cache(maxsize=1_024)  # the messages of one sender mostly have the same
 def render_header_fields(
     *, durable: bool | None, priority: int | None, ttl_ms: int | None, first_acquirer: bool | None
 ) -> bytes:

@@ -220,7 +220,8 @@ def parse(body: bytes) -> tuple[Any, int]:
             continue
         if not isinstance(value, types):
             raise DecodeError(f"{shape.make.__name__} has a field of the wrong type")
-        if types is _INT and not _fits(value, most):
+        wide = value.__class__ is Uint and most >= 0xFFFF_FFFF  # the usual case, in range by type
+        if types is _INT and not wide and not _fits(value, most):
             raise DecodeError(f"{shape.make.__name__} has a number out of its range")
     for index in shape.required:
         if index >= len(fields) or fields[index] is None:
