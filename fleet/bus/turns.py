@@ -60,6 +60,8 @@ class Turns:
                 self._free_to_receive.set()
 
     async def _call_off(self) -> None:
-        if self._receiving is not None and not self._receiving.done():
+        # Until it has ended: asyncio.wait_for, inside the SDK, forgets a cancellation that comes
+        # together with its result (Python 3.11), and the receive would wait on for its half minute.
+        while self._receiving is not None and not self._receiving.done():
             self._receiving.cancel()
-            await asyncio.wait({self._receiving})
+            await asyncio.wait({self._receiving}, timeout=_ABOUT_TO_BE_SERVED)
