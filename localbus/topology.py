@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from localbus.broker import durations
-from localbus.broker.errors import EntityNotFound
+from localbus.broker.errors import BrokerError, EntityNotFound
 from localbus.broker.properties import (
     InvalidProperties,
     QueueProperties,
@@ -225,7 +225,17 @@ def _emulated_rule(name: str, entry: dict[str, Any]) -> Rule:
 
 def apply_topology(topology: Topology, bus: Bus) -> None:
     """Create what is missing, and give the others these settings. Subscriptions that have rules in
-    the file have those and no others afterwards. Raises InvalidProperties."""
+    the file have those and no others afterwards.
+
+    Raises InvalidTopology for what does not go with the entities that exist.
+    """
+    try:
+        _apply(topology, bus)
+    except (BrokerError, InvalidProperties) as error:
+        raise InvalidTopology(str(error)) from error
+
+
+def _apply(topology: Topology, bus: Bus) -> None:
     namespace, now_ms = bus.namespace, bus.clock.now_ms()
     known = {entity.name.lower() for entity in (*namespace.queues(), *namespace.topics())}
     # first without forwarding: what is forwarded to may come later in the file

@@ -96,7 +96,10 @@ class RuleMessage:
 
 def _value(value: Any) -> Value:
     if isinstance(value, Timestamp):
-        return datetime.fromtimestamp(value / 1000, UTC)
+        try:
+            return datetime.fromtimestamp(value / 1000, UTC)
+        except (OverflowError, ValueError, OSError):
+            return None  # a time that no calendar has: nothing can be said of it
     if value is None or isinstance(value, bool | int | float | str | bytes | UUID):
         return value
     return None  # a list or map: no expression can say anything of it

@@ -20,6 +20,7 @@ MAX_LENGTH = 1024
 MAX_STATEMENTS = 32
 _MAX_DEPTH = 32
 _MAX_TEXT = 64 << 10
+_MIN, _MAX = -(1 << 63), (1 << 63) - 1
 
 Value = None | bool | int | float | str | bytes | datetime | timedelta | UUID
 
@@ -296,6 +297,8 @@ class _Parser:
                 value = word == "TRUE"
             case _:
                 return None
+        if isinstance(value, int) and not _MIN <= value <= _MAX:
+            raise InvalidSql(f"{token.text} is above 64 bit")
         self._next += 1
         return _constant(value)
 
@@ -567,7 +570,7 @@ def _calculate(sign: str, one: Value, other: Value) -> Value:
         result = _apply(sign, one, other)
     except (ZeroDivisionError, OverflowError, ValueError) as error:
         raise EvaluationError(f"{one!r} {sign} {other!r}: {error}") from None
-    if isinstance(result, int) and not -(1 << 63) <= result < 1 << 63:
+    if isinstance(result, int) and not _MIN <= result <= _MAX:
         raise EvaluationError(f"{one!r} {sign} {other!r} is above 64 bit")
     return result
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from localbus.broker.entity import MAIN, MessagingEntity, Site
-from localbus.broker.errors import EntityExists, EntityNotFound
+from localbus.broker.errors import EntityExists, EntityNotFound, NotAllowed
 from localbus.broker.mailbox import Mailbox
 from localbus.broker.message import Message, StoredContent
 from localbus.broker.properties import SubscriptionProperties, TopicProperties
@@ -85,9 +85,11 @@ class Subscription(Queue):
         return found
 
     def add_rule(self, rule: Rule) -> None:
-        """Raises EntityExists."""
+        """Raises EntityExists, NotAllowed when there are too many."""
         if rule.name.lower() in self.rules:
             raise EntityExists(f"{self.name}/Rules/{rule.name}")
+        if len(self.rules) >= MAX_RULES:
+            raise NotAllowed(f"A subscription has at most {MAX_RULES} rules.")
         self._keep(rule)
 
     def update_rule(self, rule: Rule) -> None:
@@ -111,7 +113,7 @@ class Subscription(Queue):
 
     def offer(self, message: Message, seen: RuleMessage, now_ms: int) -> None:
         """A message of the topic: take the copies that the rules ask for."""
-        plain, changed = False, list[RuleMessage]()
+        plain, changed = False, list[Message]()
         try:
             for rule in self.list_rules():
                 if plain and rule.action is None:
@@ -120,14 +122,29 @@ class Subscription(Queue):
                     if rule.action is None:
                         plain = True
                     else:
-                        changed.append(seen.changed(rule))
+                        changed.append(self._changed(message, seen.changed(rule)))
         except EvaluationError as error:
             self._take_unjudged(message, str(error), now_ms)
             return
         if plain:
             self.take_over(message, now_ms)
         for each in changed:
-            self.take_over(_copy(message, each), now_ms)
+            self.take_over(each, now_ms)
+
+    def _changed(self, message: Message, changed: RuleMessage) -> Message:
+        """The copy that an action made. Raises EvaluationError when it is too large."""
+        content = message.content
+        assert content is not None
+        bare = changed.bare()
+        size = message.size + len(bare) - len(content.bare)
+        if size > self.topic.properties.max_message_bytes:
+            raise EvaluationError(f"the action makes a message of {size} bytes")
+        return replace(
+            message,
+            session_id=changed.session_id,
+            size=size,
+            content=StoredContent(content.head, content.pairs, content.pair_count, bare),
+        )
 
     def _take_unjudged(self, message: Message, words: str, now_ms: int) -> None:
         """As the service does, by choice: a rule that fails dead-letters, or matches nothing."""
@@ -138,15 +155,3 @@ class Subscription(Queue):
                 "DeadLetterErrorDescription": words,
             }
             self._bury(numbered, now_ms, facts)
-
-
-def _copy(message: Message, changed: RuleMessage) -> Message:
-    content = message.content
-    assert content is not None
-    bare = changed.bare()
-    return replace(
-        message,
-        session_id=changed.session_id,
-        size=message.size + len(bare) - len(content.bare),
-        content=StoredContent(content.head, content.pairs, content.pair_count, bare),
-    )

@@ -127,6 +127,7 @@ def test_what_makes_no_sense_for_a_message_is_an_error(text: str) -> None:
         "a = 1; b = 2",
         "a # b",
         "SET a = 1",
+        "n = 9223372036854775808",
     ],
 )
 def test_what_is_no_filter_is_refused(text: str) -> None:

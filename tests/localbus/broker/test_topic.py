@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from localbus.amqp import codec
-from localbus.amqp.types import Described, Ulong
+from localbus.amqp.types import Described, Timestamp, Ulong
 from localbus.broker.errors import EntityExists, EntityNotFound
 from localbus.broker.mailbox import Mailbox
 from localbus.broker.message import Content, Message, State, read
@@ -124,6 +124,42 @@ def test_what_rules_cannot_judge_is_dead_lettered_by_choice(
 
     assert subscription.main.counts[State.ACTIVE] == 0
     assert subscription.dead.counts[State.ACTIVE] == dead
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "SET a = n * 9223372036854775807",
+        "SET a = 'x' + n",
+        "SET sys.Label = 1",
+        " ".join(f"SET a{number} = text + text;" for number in range(20)),
+    ],
+)
+def test_an_action_that_fails_is_a_rule_that_fails(
+    namespace: Namespace, subscription: Subscription, action: str
+) -> None:
+    """What an action cannot do, or a message too large, dead-letters instead of doing harm."""
+    rule = Rule(name="r", filter=ConstantFilter(truth=True), action=Action(expression=action))
+    subscription.add_rule(rule)
+
+    namespace.topic("news").send(content(n=2, text="x" * 20_000), START)
+
+    assert subscription.main.counts[State.ACTIVE] == 0
+    [dead] = waiting(subscription, subscription.dead)
+    assert dead.content is not None
+    assert b"FilterEvaluationException" in dead.content.bare
+
+
+def test_a_time_beyond_the_calendar_is_unknown(
+    namespace: Namespace, subscription: Subscription
+) -> None:
+    """A timestamp no calendar has is not comparable, and does no harm."""
+    subscription.remove_rule("$Default")
+    subscription.add_rule(Rule(name="r", filter=SqlFilter(expression="at IS NULL")))
+
+    namespace.topic("news").send(content(at=Timestamp(1 << 62)), START)
+
+    assert len(waiting(subscription)) == 1
 
 
 def test_a_chain_of_forwards_ends_after_four(namespace: Namespace) -> None:
