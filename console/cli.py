@@ -21,6 +21,7 @@ from console.commands import (
     demo,
     down,
     lanes,
+    policy,
     run,
     runs,
     submit,
@@ -56,6 +57,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
+GROUPS = {"policy": policy.app}
+for _name, _group in GROUPS.items():
+    app.add_typer(_group, name=_name)
 
 
 @app.callback()

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer.main
 
-from console.cli import COMMANDS, app
+from console.cli import COMMANDS, GROUPS, app
 from console.errors import ExitCode
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference" / "cli.md"
@@ -46,6 +46,10 @@ def reference() -> str:
     group = typer.main.get_group(app)
     parts = [_HEAD, _exit_codes(), _help("fleet", group)]
     parts += [_help(f"fleet {name}", group.commands[name]) for name in COMMANDS]
+    for name in GROUPS:
+        inner: Any = group.commands[name]
+        parts.append(_help(f"fleet {name}", inner))
+        parts += [_help(f"fleet {name} {each}", inner.commands[each]) for each in inner.commands]
     return "\n".join(parts)
 
 

@@ -18,6 +18,7 @@ from contracts.request import RunRequest
 from contracts.states import State
 from fleet.ledger import tables
 from fleet.ledger.database import open_reading_engine, sqlite_file
+from fleet.ledger.decided import recorded
 from fleet.ledger.dead_groups import dead_groups, preview
 from fleet.ledger.errors import LedgerMissing, UnknownRow
 from fleet.ledger.redrive_jobs import a_job
@@ -168,6 +169,12 @@ class LedgerReader:
                 facts=facts,
                 trace_id=next(traces, trace_id(row.traceparent)),
             )
+
+    def decisions(self, limit: int = 10_000) -> list[tuple[str, Decision]]:
+        """The latest recorded decisions, those of runs before those of tasks, each with its place:
+        `run <id>` or `task <id>`."""
+        with self._engine.connect() as connection:
+            return list(recorded(connection, limit))
 
     def find_task(self, prefix: str) -> str:
         """The id of the one task whose id starts so. Raises UnknownRow."""

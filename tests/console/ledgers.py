@@ -7,6 +7,7 @@ from pathlib import Path
 
 from contracts.artifact import ArtifactPointer, Provenance, Scope, Tier
 from contracts.decision import Cause, Decision, Gate, Reason, Verdict
+from contracts.fact import JsonObject
 from contracts.ids import run_id, task_id
 from contracts.outcome import Fault, FaultKind
 from contracts.plan import RunGraph, StagePlan
@@ -54,6 +55,8 @@ class Home:
         self.store = FolderStore(folder / "artifacts")
         self.url = f"sqlite:///{folder / 'ledger.db'}"
         self.now = NOW
+        self.facts: JsonObject = {}
+        """Of the execute decisions."""
 
     def run(self, number: int, *, broken: bool = False, denied: bool = False) -> str:
         """A run that succeeded; one whose second stage failed; or one that was denied."""
@@ -132,7 +135,7 @@ class Home:
                 now=self.now,
                 state=State.SUCCEEDED,
                 outputs=(pointer,),
-                decisions=(a_decision(Gate.EXECUTE),),
+                decisions=(a_decision(Gate.EXECUTE, facts=self.facts),),
                 facts={"rows": 3},
                 traceparent=f"00-{TRACE}-b7ad6b7169203331-01",
             )
@@ -170,15 +173,15 @@ class Home:
         )
 
 
-def a_decision(gate: Gate, *, denied: bool = False) -> Decision:
+def a_decision(gate: Gate, *, denied: bool = False, facts: JsonObject | None = None) -> Decision:
     rule = "guardrail.mutation" if denied else "permit.lane"
     return Decision(
         gate=gate,
         verdict=Verdict.DENY if denied else Verdict.ALLOW,
         cause=Cause.FORBID if denied else Cause.PERMIT,
         reasons=(Reason(rule=rule, text="this is why"),),
-        facts={},
-        facts_digest=hashlib.sha256(b"facts").hexdigest(),
+        facts=facts or {},
+        facts_digest=hashlib.sha256(f"{gate} facts".encode()).hexdigest(),
         bundle=hashlib.sha256(b"bundle").hexdigest(),
     )
 
