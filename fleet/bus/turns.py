@@ -29,18 +29,25 @@ class Turns:
         self._free_to_receive = asyncio.Event()
         self._free_to_receive.set()
         self._receiving: asyncio.Task[list[ServiceBusReceivedMessage]] | None = None
+        self._left = 0
+        """Messages that the SDK may have kept from receives that were called off."""
 
     async def receive(self, most: int, wait: float) -> list[ServiceBusReceivedMessage]:
         """Up to `most` messages; none when there is none within `wait` seconds of quiet."""
         while True:
             await self._free_to_receive.wait()
+            # What was kept is taken up one by one: a receive of several first takes what is kept
+            # out of the SDK's buffer, and would lose it when it is called off in its turn.
+            asked = 1 if self._left else most
             self._receiving = asyncio.ensure_future(
-                self.receiver.receive_messages(max_message_count=most, max_wait_time=wait)
+                self.receiver.receive_messages(max_message_count=asked, max_wait_time=wait)
             )
             try:
                 await asyncio.wait({self._receiving})
                 if not self._receiving.cancelled():
+                    self._left = max(0, self._left - 1)
                     return self._receiving.result()
+                self._left = max(self._left, asked)
             finally:
                 await self._call_off()
 
