@@ -18,8 +18,8 @@ from contracts.request import RunRequest
 from contracts.states import State
 from fleet.ledger import tables
 from fleet.ledger.database import open_reading_engine, sqlite_file
-from fleet.ledger.decided import recorded
 from fleet.ledger.dead_groups import dead_groups, preview
+from fleet.ledger.decided import recorded
 from fleet.ledger.errors import LedgerMissing, UnknownRow
 from fleet.ledger.redrive_jobs import a_job
 from fleet.ledger.rows import (
