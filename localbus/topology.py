@@ -126,7 +126,7 @@ def _rule(place: str, name: str, values: Any) -> Rule:
         return Rule(
             name=name, filter=found, action=None if action is None else Action(expression=action)
         )
-    except (InvalidSql, TypeError) as error:
+    except (InvalidSql, InvalidProperties, TypeError) as error:
         raise InvalidTopology(f"rule {place}: {error}") from error
 
 
@@ -218,7 +218,7 @@ def _emulated_rule(name: str, entry: dict[str, Any]) -> Rule:
                 raise InvalidTopology(f"rule {name}: FilterType {kind!r}")
         expression = (values.get("Action") or {}).get("SqlExpression")
         action = Action(expression=expression) if expression else None
-    except (InvalidSql, KeyError, TypeError) as error:
+    except (InvalidSql, InvalidProperties, KeyError, TypeError) as error:
         raise InvalidTopology(f"rule {name}: {error}") from error
     return Rule(name=name, filter=found, action=action)
 

@@ -32,6 +32,7 @@ from localbus.broker.sql import (
 DEFAULT_RULE = "$Default"
 _SHARED_NAME = "RuleName"
 _FIELDS = 13
+_NAME_LENGTH = 50
 _SESSION = SYSTEM_PROPERTIES["sessionid"]
 
 
@@ -201,12 +202,16 @@ class Action:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule by name."""
+    """One rule by name. Raises InvalidProperties for a name that is empty or too long."""
 
     name: str
     filter: Filter
     action: Action | None = None
     created_ms: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.name) <= _NAME_LENGTH:
+            raise InvalidProperties(f"a rule's name has 1 to {_NAME_LENGTH} characters")
 
     def as_dict(self) -> dict[str, Any]:
         """As it is stored; `from_dict` reads it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,6 +14,7 @@ from azure.servicebus import (
     ServiceBusReceiveMode,
     ServiceBusSubQueue,
 )
+from azure.servicebus._common import mgmt_handlers
 from azure.servicebus.exceptions import (
     OperationTimeoutError,
     ServiceBusError,
@@ -30,9 +30,8 @@ SESSIONS = "talks"
 
 
 @pytest.fixture(autouse=True)
-def sessions(bus: RunningBus) -> Iterator[None]:
+def sessions(bus: RunningBus) -> None:
     bus.create_queue(SESSIONS, requires_session=True, max_delivery_count=3)
-    yield
 
 
 def send(client: ServiceBusClient, *bodies: str, queue: str = SESSIONS) -> None:
@@ -67,12 +66,12 @@ def test_one_receiver_holds_a_session(client: ServiceBusClient) -> None:
     """A session that is held cannot be accepted by another; once closed it can."""
     send(client, "a:1")
 
-    with client.get_queue_receiver(SESSIONS, session_id="a", max_wait_time=WAIT):
-        with (
-            pytest.raises(SessionCannotBeLockedError),
-            client.get_queue_receiver(SESSIONS, session_id="a", max_wait_time=1),
-        ):
-            pass
+    with (
+        client.get_queue_receiver(SESSIONS, session_id="a", max_wait_time=WAIT),
+        pytest.raises(SessionCannotBeLockedError),
+        client.get_queue_receiver(SESSIONS, session_id="a", max_wait_time=1),
+    ):
+        pass
     with client.get_queue_receiver(SESSIONS, session_id="a", max_wait_time=WAIT) as receiver:
         [got] = receiver.receive_messages()
         receiver.complete_message(got)
@@ -202,6 +201,22 @@ def test_sessions_are_listed(client: ServiceBusClient) -> None:
     assert updated == ["quiet"]
 
 
+def test_numbers_out_of_range_are_refused(client: ServiceBusClient) -> None:
+    """Numbers that nothing counts to get an error, and the connection goes on."""
+    with client.get_queue_receiver(SESSIONS, session_id="a", max_wait_time=WAIT) as receiver:
+        with pytest.raises(ServiceBusError):
+            receiver._mgmt_request_response_with_retry(
+                b"com.microsoft:get-message-sessions",
+                {
+                    "last-updated-time": {"TYPE": "ULONG", "VALUE": (1 << 64) - 1},
+                    "skip": {"TYPE": "ULONG", "VALUE": (1 << 64) - 1},
+                    "top": 1,
+                },
+                mgmt_handlers.default,
+            )
+        assert receiver.session.get_state() is None
+
+
 def test_deferring_and_dead_lettering_stay_in_the_session(
     client: ServiceBusClient, bus: RunningBus
 ) -> None:
@@ -214,9 +229,11 @@ def test_deferring_and_dead_lettering_stay_in_the_session(
         assert one.sequence_number is not None
         receiver.defer_message(one)
         receiver.dead_letter_message(two, reason="bad")
-    with client.get_queue_receiver(SESSIONS, session_id="b", max_wait_time=WAIT) as other:
-        with pytest.raises(ServiceBusError):
-            other.receive_deferred_messages([one.sequence_number])
+    with (
+        client.get_queue_receiver(SESSIONS, session_id="b", max_wait_time=WAIT) as other,
+        pytest.raises(ServiceBusError),
+    ):
+        other.receive_deferred_messages([one.sequence_number])
     with client.get_queue_receiver(SESSIONS, session_id="a", max_wait_time=WAIT) as receiver:
         [deferred] = receiver.receive_deferred_messages([one.sequence_number])
         receiver.complete_message(deferred)
