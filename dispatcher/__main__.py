@@ -1,7 +1,8 @@
 """The dispatcher's process: `python -m dispatcher`. The only place here that builds real adapters.
 
-Intake over HTTP and from the queue, the outbox relay and the sweeper live in one task group. A
-signal only sets an event; then each part finishes what it has at hand, and what was opened closes.
+Intake over HTTP and from the queue, the outbox relay, the sweeper and the redriver live in one task
+group. A signal only sets an event; then each part finishes what it has at hand, and what was opened
+closes.
 """
 
 import argparse
@@ -11,14 +12,19 @@ import logging
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 from dispatcher.http import HttpSite, create_app
 from dispatcher.intake import Intake
 from dispatcher.intake_queue import IntakeQueue
 from dispatcher.pipeline_folder import PipelineFolders
+from dispatcher.redriver import Redriver
+from dispatcher.redrives import Redrives
 from dispatcher.relay import OutboxRelay
+from dispatcher.rules import RULES_EVERY, refreshed
 from dispatcher.server import HttpServer
+from dispatcher.supervised import Supervised
 from dispatcher.sweeper import Sweeper
 from fleet.artifacts.folder import FolderStore
 from fleet.bus.bus import open_bus
@@ -33,8 +39,8 @@ from fleet.registry import payload_registry
 from fleet.settings import Settings, load_settings
 from fleet.telemetry.logs import start_logging
 from fleet.telemetry.telemetry import start_telemetry
-from policies.bundle import BundleRefused, load_bundle
-from policies.gate import PolicyGate
+from policies.bundle import BundleRefused
+from policies.live import LiveGate
 
 _EXAMPLES = """\
 examples:
@@ -50,7 +56,7 @@ _log = logging.getLogger("dispatcher")
 async def dispatch(settings: Settings, stop: asyncio.Event, ready_file: Path | None) -> None:
     """Dispatch until `stop` is set."""
     clock, lanes, registry = SystemClock(), load_lanes(settings.lanes_file), payload_registry()
-    gate = PolicyGate(load_bundle(settings.rules, lanes))
+    gate = LiveGate(settings.rules, lanes)
     store = FolderStore(settings.artifacts_folder)
     pipelines = PipelineFolders(settings.pipelines, registry)
     async with contextlib.AsyncExitStack() as opened:
@@ -72,9 +78,25 @@ async def dispatch(settings: Settings, stop: asyncio.Event, ready_file: Path | N
             clock=clock,
             chance=os.urandom,
         )
-        loops = (relay.loop, sweeper.loop)
+        redriver = Redriver(ledger, bus, clock)
+        redrives = Redrives(
+            ledger=ledger,
+            reader=reader,
+            registry=registry,
+            clock=clock,
+            chance=os.urandom,
+            wake=redriver.loop.wake,
+            hurry=relay.hurry,
+        )
+        rules = Supervised("rules", partial(refreshed, gate), RULES_EVERY)
+        loops = (relay.loop, sweeper.loop, rules, redriver.loop)
         site = HttpSite(
-            intake=intake, pipelines=pipelines, reader=reader, tracer=tracer, loops=loops
+            intake=intake,
+            redrives=redrives,
+            pipelines=pipelines,
+            reader=reader,
+            tracer=tracer,
+            loops=loops,
         )
         server = HttpServer(create_app(site), settings.http_host, settings.http_port)
         queue = IntakeQueue(intake=intake, bus=bus, ledger=ledger, clock=clock, tracer=tracer)

@@ -18,10 +18,12 @@ from contracts.request import PipelineName, RunAccepted, RunRequest
 from contracts.states import State
 from dispatcher.body_limit import BodyLimit
 from dispatcher.faults import PipelineRefused
+from dispatcher.http_redrives import serve_redrives
 from dispatcher.intake import Intake
 from dispatcher.pipeline_folder import PipelineFolders
 from dispatcher.problems import RESPONSE as PROBLEM
 from dispatcher.problems import answer_problems, describe_problems
+from dispatcher.redrives import Redrives
 from dispatcher.supervised import Supervised
 from dispatcher.traces import intake_span, note_run
 from fleet.ledger.reader import LedgerReader
@@ -34,6 +36,7 @@ class HttpSite:
     """What the application works with."""
 
     intake: Intake
+    redrives: Redrives
     pipelines: PipelineFolders
     reader: LedgerReader
     tracer: Tracer
@@ -127,6 +130,7 @@ def api() -> FastAPI:
     answer_problems(app)
     _runs(app)
     _pipelines(app)
+    serve_redrives(app)
     _health(app)
     return app
 

@@ -27,6 +27,7 @@ from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
 from fleet.ledger.rows import LaneLimits, NewRun
 from policies.gate import PolicyGate
+from policies.live import LiveGate
 
 DEFAULT_DEADLINE = timedelta(hours=24)
 """From submission, for a request that names no deadline."""
@@ -42,7 +43,7 @@ class Intake:
     pipelines: PipelineFolders
     registry: PayloadRegistry
     lanes: LaneTable
-    gate: PolicyGate
+    gate: PolicyGate | LiveGate
     store: ArtifactStore
     ledger: Ledger
     reader: LedgerReader
@@ -80,7 +81,7 @@ class Intake:
             registry=self.registry,
             lanes=self.lanes,
         )
-        decision = admit(request, graph, self.registry, self.gate)
+        decision = admit(request, graph, self.registry, self.gate.now)
         if decision.allowed:
             for path, pointer in pointers.items():
                 if not self.store.has(pointer.tier, pointer.digest):

@@ -15,8 +15,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from dispatcher.faults import KeyConflict, PipelineRefused, PipelineUnknown, RequestRefused
+from dispatcher.payload_edit import EditRefused
 from fleet.artifacts.errors import ArtifactFault
-from fleet.ledger.errors import LedgerError, UnknownRow
+from fleet.ledger.errors import IllegalMove, JobEnded, LedgerError, MovedOn, UnknownRow
 
 MEDIA_TYPE = "application/problem+json"
 _MOST_FAULTS = 50
@@ -75,7 +76,10 @@ def answer_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestRefused, _refused)
     app.add_exception_handler(KeyConflict, _conflict)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(EditRefused, _not_edited)
     app.add_exception_handler(UnknownRow, _no_row)
+    for moved in (IllegalMove, MovedOn, JobEnded):
+        app.add_exception_handler(moved, _moved_on)
     app.add_exception_handler(LedgerError, _away)
     app.add_exception_handler(SQLAlchemyError, _away)
     app.add_exception_handler(ArtifactFault, _away)
@@ -120,6 +124,17 @@ async def _invalid(_: Request, cause: Exception) -> JSONResponse:
     ]
     detail = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
     return problem(422, "request-invalid", "Not a request", detail, faults=faults)
+
+
+async def _not_edited(_: Request, cause: Exception) -> JSONResponse:
+    assert isinstance(cause, EditRefused)
+    faults = [ProblemFault(message=words, field=path[:80]) for path, words in cause.faults]
+    title = "The payload cannot be edited so"
+    return problem(422, "edit-refused", title, str(cause), faults=faults[:_MOST_FAULTS])
+
+
+async def _moved_on(_: Request, cause: Exception) -> JSONResponse:
+    return problem(409, "moved-on", "It stands otherwise by now", str(cause))
 
 
 async def _no_row(_: Request, cause: Exception) -> JSONResponse:

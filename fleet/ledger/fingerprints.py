@@ -3,7 +3,7 @@
 A task has one while it stands as a dead letter: as long as a redrive can open it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, null, select, update
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, null, select, update
 from contracts.fingerprint import fingerprint
 from contracts.states import State
 from fleet.ledger import tables
+from fleet.ledger.errors import LedgerError
 
 OPENED_AGAIN = frozenset({State.FAILED, State.DEAD, State.DENIED, State.PARKED})
 """What a redrive opens."""
@@ -55,6 +56,19 @@ def fingerprint_of(state: State, fault: Mapping[str, Any] | None) -> str | None:
     if fault is None:
         return fingerprint("unknown", "")
     return fingerprint(str(fault["code"]), str(fault["message"]))
+
+
+def any_without(connection: Connection) -> bool:
+    """Whether there is anything to fill in."""
+    return any(
+        connection.execute(query, {"limit": 1}).first() is not None
+        for query in (_tasks_without, _messages_without)
+    )
+
+
+def fill_each(connection: Connection, limits: Sequence[int]) -> Sequence[int | LedgerError]:
+    """`fill` for each of these limits."""
+    return [fill(connection, limit) for limit in limits]
 
 
 def fill(connection: Connection, limit: int) -> int:

@@ -16,6 +16,7 @@ from contracts.states import State
 from fleet.ledger import (
     cancel,
     claim,
+    fingerprints,
     notes,
     outbox,
     record,
@@ -136,6 +137,15 @@ class Ledger:
         return await self._writer.submit(
             redrive_jobs.step_redrives, redrive_jobs.Step(now=now, limit=limit)
         )
+
+    async def redrive_work(self) -> tuple[bool, bool]:
+        """Whether a redrive is running, and whether something has no fingerprint yet."""
+        return await asyncio.to_thread(redrive_jobs.work, self._reading)
+
+    async def fill_fingerprints(self, limit: int) -> int:
+        """Give up to `limit` dead letters the fingerprint that an older writer left out; how many
+        there were."""
+        return await self._writer.submit(fingerprints.fill_each, limit)
 
     async def cancel_redrive(self, job: str, actor: str, now: datetime) -> RedriveJob:
         """Let a job go no further. Cancelling twice is harmless. Raises UnknownRow, JobEnded."""

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Engine,
     and_,
     bindparam,
     func,
@@ -26,7 +27,7 @@ from sqlalchemy import (
 
 from fleet.ledger import tables
 from fleet.ledger.errors import JobEnded, LedgerError, UnknownRow
-from fleet.ledger.fingerprints import fill
+from fleet.ledger.fingerprints import any_without, fill
 from fleet.ledger.moves import CHUNK, IDS, chunks
 from fleet.ledger.redrive import Redrive, redrive_tasks
 from fleet.ledger.rows import NewRedrive, OutboxRow, RedriveJob, Selection, Stepped
@@ -118,6 +119,13 @@ def cancel_redrives(
 ) -> Sequence[RedriveJob | LedgerError]:
     """Let jobs go no further; what they have redriven stays so. UnknownRow, JobEnded."""
     return [_cancel(connection, one) for one in asked]
+
+
+def work(engine: Engine) -> tuple[bool, bool]:
+    """Whether a job is running, and whether something has no fingerprint yet. Writes nothing."""
+    with engine.connect() as connection:
+        running = connection.execute(_running.limit(1)).first() is not None
+        return running, any_without(connection)
 
 
 def selected(selection: Selection) -> ColumnElement[bool]:
@@ -244,7 +252,7 @@ def _step(connection: Connection, asked: Step) -> Stepped:
             )
             if count == left:
                 ended.append(job)
-        more = more or (count < left and row.per_second is None)
+        more = more or (count < left and (row.per_second is None or not budget))
     return Stepped(
         redriven=redriven, refused=refused, ended=tuple(ended), more=more, outbox=tuple(outbox)
     )

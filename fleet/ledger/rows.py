@@ -183,7 +183,7 @@ class SpanRow(Fact):
 class Selection(StrictFact):
     """Which dead letters are meant: exactly one of the three."""
 
-    tasks: tuple[TaskId, ...] | None = Field(default=None, min_length=1, max_length=10_000)
+    tasks: tuple[TaskId, ...] | None = Field(default=None, min_length=1, max_length=5000)
     """These, whatever they stand with. No message of the bus is ever among them."""
     group: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{1,64}$")] | None = None
     """All that stand with this fingerprint now."""

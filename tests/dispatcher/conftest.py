@@ -11,6 +11,7 @@ import policies
 from contracts.request import RunRequest
 from dispatcher.intake import Intake
 from dispatcher.pipeline_folder import PipelineFolders
+from dispatcher.redrives import Redrives
 from fleet.artifacts.folder import FolderStore
 from fleet.lanes import load_lanes
 from fleet.ledger.ledger import Ledger
@@ -107,6 +108,20 @@ def intake(
         hurry=hurried,
         clock=clock,
         chance=lambda size: next(counter).to_bytes(size, "big"),
+    )
+
+
+@pytest.fixture
+def redrives(ledger: Ledger, reader: LedgerReader, clock: Hands, hurried: Hurried) -> Redrives:
+    counter = itertools.count(1)
+    return Redrives(
+        ledger=ledger,
+        reader=reader,
+        registry=REGISTRY,
+        clock=clock,
+        chance=lambda size: next(counter).to_bytes(size, "big"),
+        wake=lambda: None,
+        hurry=hurried,
     )
 
 

@@ -16,6 +16,7 @@ from dispatcher import openapi
 from dispatcher.body_limit import MAX_BODY
 from dispatcher.http import HttpSite, create_app
 from dispatcher.intake import Intake
+from dispatcher.redrives import Redrives
 from dispatcher.server import AddressTaken, HttpServer
 from dispatcher.supervised import Supervised
 from fleet.ledger.reader import LedgerReader
@@ -42,9 +43,16 @@ def loop() -> Supervised:
 
 
 @pytest.fixture
-def app(intake: Intake, reader: LedgerReader, tracer: Tracer, loop: Supervised) -> FastAPI:
+def app(
+    intake: Intake, redrives: Redrives, reader: LedgerReader, tracer: Tracer, loop: Supervised
+) -> FastAPI:
     site = HttpSite(
-        intake=intake, pipelines=intake.pipelines, reader=reader, tracer=tracer, loops=(loop,)
+        intake=intake,
+        redrives=redrives,
+        pipelines=intake.pipelines,
+        reader=reader,
+        tracer=tracer,
+        loops=(loop,),
     )
     return create_app(site)
 
