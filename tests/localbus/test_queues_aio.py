@@ -128,7 +128,7 @@ async def test_the_lock_renewer_keeps_a_lock(aio_client: ServiceBusClient, bus: 
         renewer.register(receiver, got, max_lock_renewal_duration=60)
         async with asyncio.timeout(20):
             while got.locked_until_utc == first:
-                await onlooker.peek_messages()
+                assert await onlooker.receive_messages(max_wait_time=0.2) == []
         bus.clock.advance(5)
         await receiver.complete_message(got)
 
