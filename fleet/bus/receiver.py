@@ -168,7 +168,10 @@ async def _received(
         batch: list[ServiceBusReceivedMessage] = []
         try:
             asked_at = time.monotonic()
-            batch = await _until(stop, turns.receive(asked, _WAIT)) or []
+            if asked == 1:
+                batch = await _until(stop, turns.receive_one(_WAIT)) or []
+            else:
+                batch = await turns.receive_several(asked)
             at_once = time.monotonic() - asked_at < _AT_ONCE
         finally:
             room.give_back(asked - len(batch))

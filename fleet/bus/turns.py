@@ -3,10 +3,13 @@
 The SDK reads its connection from whichever call is awaited. While a receive waits for messages, a
 settlement's confirmation is read by that receive, and the settlement notices only when its own read
 times out: 80 to 200 ms with the default socket timeout, measured; a shorter timeout costs CPU for
-every idle queue (0.02 s: 2 % of a core each). So a receive that waits is called off for the moment
-that a settlement takes, 1 to 2 ms, and then taken up again. What arrives in between is kept by the
-SDK, or released by it and delivered again uncounted. A receive that is about to be served is not
-called off: of a full queue the broker serves it within milliseconds.
+every idle queue (0.02 s: 2 % of a core each). So they take turns:
+
+- `receive_one` waits as long as it takes, and is called off for the moment that a settlement takes,
+  1 to 2 ms. What arrives in between is kept by the SDK, or released by it and delivered again
+  uncounted.
+- `receive_several` is for a full queue, which answers within milliseconds. It is never called off:
+  the SDK would lose what it had already taken out of its buffer. Settlements wait for it instead.
 """
 
 import asyncio
@@ -16,8 +19,10 @@ from collections.abc import AsyncIterator
 from azure.servicebus import ServiceBusReceivedMessage
 from azure.servicebus.aio import ServiceBusReceiver
 
-_ABOUT_TO_BE_SERVED = 0.005
-"""Seconds that a settlement lets a receive go on."""
+_SOON = 0.005
+"""Seconds that a settlement lets a receive of one go on, which may be about to be served."""
+_FULL_QUEUE = 0.2
+"""Seconds after which a queue that was taken for full proves not to be."""
 
 
 class Turns:
@@ -28,37 +33,41 @@ class Turns:
         self._settling = 0
         self._free_to_receive = asyncio.Event()
         self._free_to_receive.set()
-        self._receiving: asyncio.Task[list[ServiceBusReceivedMessage]] | None = None
-        self._left = 0
-        """Messages that the SDK may have kept from receives that were called off."""
+        self._one: asyncio.Task[list[ServiceBusReceivedMessage]] | None = None
+        self._several = asyncio.Lock()
 
-    async def receive(self, most: int, wait: float) -> list[ServiceBusReceivedMessage]:
-        """Up to `most` messages; none when there is none within `wait` seconds of quiet."""
+    async def receive_one(self, wait: float) -> list[ServiceBusReceivedMessage]:
+        """One message, or none when none came within `wait` seconds of quiet."""
         while True:
             await self._free_to_receive.wait()
-            # What was kept is taken up one by one: a receive of several first takes what is kept
-            # out of the SDK's buffer, and would lose it when it is called off in its turn.
-            asked = 1 if self._left else most
-            self._receiving = asyncio.ensure_future(
-                self.receiver.receive_messages(max_message_count=asked, max_wait_time=wait)
+            self._one = asyncio.ensure_future(
+                self.receiver.receive_messages(max_message_count=1, max_wait_time=wait)
             )
             try:
-                await asyncio.wait({self._receiving})
-                if not self._receiving.cancelled():
-                    self._left = max(0, self._left - 1)
-                    return self._receiving.result()
-                self._left = max(self._left, asked)
+                await asyncio.wait({self._one})
+                if not self._one.cancelled():
+                    return self._one.result()
             finally:
                 await self._call_off()
 
+    async def receive_several(self, most: int) -> list[ServiceBusReceivedMessage]:
+        """Up to `most` messages of a queue that is thought to be full; within 0.2 seconds."""
+        await self._free_to_receive.wait()
+        async with self._several:
+            return await self.receiver.receive_messages(
+                max_message_count=most, max_wait_time=_FULL_QUEUE
+            )
+
     @contextlib.asynccontextmanager
     async def settling(self) -> AsyncIterator[ServiceBusReceiver]:
-        """The receiver, to settle on; a receive that waits is called off for as long."""
+        """The receiver, to settle on."""
         self._settling += 1
         self._free_to_receive.clear()
         try:
-            if self._receiving is not None and not self._receiving.done():
-                await asyncio.wait({self._receiving}, timeout=_ABOUT_TO_BE_SERVED)
+            async with self._several:
+                pass  # one that has begun is waited for; a next one waits for this settlement
+            if self._one is not None and not self._one.done():
+                await asyncio.wait({self._one}, timeout=_SOON)
             await self._call_off()
             yield self.receiver
         finally:
@@ -69,6 +78,6 @@ class Turns:
     async def _call_off(self) -> None:
         # Until it has ended: asyncio.wait_for, inside the SDK, forgets a cancellation that comes
         # together with its result (Python 3.11), and the receive would wait on for its half minute.
-        while self._receiving is not None and not self._receiving.done():
-            self._receiving.cancel()
-            await asyncio.wait({self._receiving}, timeout=_ABOUT_TO_BE_SERVED)
+        while self._one is not None and not self._one.done():
+            self._one.cancel()
+            await asyncio.wait({self._one}, timeout=_SOON)
