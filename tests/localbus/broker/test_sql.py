@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localbus.broker.sql import EvaluationError, InvalidSql, Value, parse_action, parse_filter
@@ -191,6 +191,7 @@ WORDS = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(WORDS, max_size=40) | st.lists(st.characters(), max_size=60))
 def test_no_text_does_harm(words: list[Any]) -> None:
     """Whatever the text, it is refused, or gives true, false or unknown, or an error in words."""
