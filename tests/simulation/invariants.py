@@ -1,0 +1,98 @@
+"""What holds of every story, at its end and in between; read from the ledger's own tables."""
+
+import json
+from collections import Counter, defaultdict
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from contracts.states import FINAL, State, may_move
+
+
+class Broken(AssertionError):
+    """An invariant does not hold: a bug of the fleet, or one that was planted."""
+
+
+def always(connection: Connection) -> None:
+    """No open state without something that ends it."""
+    for row in connection.execute(
+        text(
+            "SELECT task.*, run.failing, run.cancel_requested FROM task JOIN run USING (run)"
+            " WHERE task.state NOT IN ('succeeded','failed','denied','cancelled','dead')"
+        )
+    ):
+        _need(row.deadline is not None, f"{row.state} without a deadline", row)
+        match State(row.state):
+            case State.RUNNING:
+                _need(row.lease_until is not None, "running without a lease", row)
+            case State.WAITING:
+                _need(row.pending >= 0, "a counter below nothing", row)
+                _need(not row.failing, "waiting in a run that starts nothing more", row)
+            case _:
+                _need(row.queued is not None, f"{row.state} since no time", row)
+    for run in connection.execute(
+        text(
+            "SELECT run.run, run.state, run.open_tasks, count(task.task) AS left"
+            " FROM run LEFT JOIN task ON task.run = run.run AND task.state NOT IN"
+            " ('succeeded','failed','denied','cancelled','dead') GROUP BY run.run"
+        )
+    ):
+        _need(run.open_tasks == run.left, "the counter of open tasks is wrong", run)
+        _need((State(run.state) in FINAL) == (run.left == 0), "closed with open tasks", run)
+
+
+def at_the_end(connection: Connection, expected: dict[str, set[str]] | None) -> None:
+    """A final state; each effect once, by whom the ledger names; no move outside the table.
+
+    `expected`: partitions by stage of a run that must succeed; None where it may end badly.
+    """
+    always(connection)
+    (run,) = connection.execute(text("SELECT * FROM run")).all()
+    _need(State(run.state) in FINAL, "the run never ended", run)
+    tasks = {row.task: row for row in connection.execute(text("SELECT * FROM task"))}
+    if expected is not None:
+        _need(run.state == State.SUCCEEDED, "a run that nothing was wrong with failed", run)
+        made: dict[str, set[str]] = defaultdict(set)
+        for task in tasks.values():
+            made[task.stage].add(task.partition)
+        _need(made == expected, f"other tasks than planned: {dict(made)}", run)
+    _effects(connection, tasks)
+    _moves(connection, {task: row.state for task, row in tasks.items()})
+
+
+def _effects(connection: Connection, tasks: dict[str, Any]) -> None:
+    attempts = {
+        (row.task, row.epoch): row for row in connection.execute(text("SELECT * FROM attempt"))
+    }
+    won = Counter(task for (task, _), row in attempts.items() if row.state == State.SUCCEEDED)
+    made: Counter[str] = Counter()
+    for row in connection.execute(text("SELECT * FROM output WHERE produced = 1")):
+        made[row.task] += 1
+        attempt = attempts[row.task, row.epoch]
+        _need(attempt.state == State.SUCCEEDED, "an output of an attempt that failed", row)
+        number = json.loads(row.pointer)["provenance"]["attempt"]
+        _need(number == attempt.number, f"made by attempt {number}, recorded as another's", row)
+        by = json.loads(attempt.facts)["by"]
+        _need(by == attempt.worker, f"made by {by}, recorded as {attempt.worker}'s", row)
+    for task, row in tasks.items():
+        once = 1 if row.state == State.SUCCEEDED else 0
+        _need(won[task] == once, f"{won[task]} attempts succeeded", row)
+        _need(made[task] == once, f"{made[task]} effects", row)
+
+
+def _moves(connection: Connection, stands: dict[str, str]) -> None:
+    told: dict[str, str] = {}
+    query = text("SELECT * FROM event WHERE task IS NOT NULL AND old IS NOT NULL ORDER BY seq")
+    for event in connection.execute(query):
+        legal = may_move(State(event.old), State(event.new))
+        _need(legal, f"{event.old} to {event.new} is no move", event)
+        before = told.get(event.task, State.WAITING.value)
+        _need(before == event.old, f"was {before}, and moved from {event.old}", event)
+        told[event.task] = event.new
+    for task, state in told.items():
+        _need(stands[task] == state, f"stands {stands[task]}, moved to {state}", task)
+
+
+def _need(holds: bool, what: str, where: Any) -> None:
+    if not holds:
+        raise Broken(f"{what}: {where}")
