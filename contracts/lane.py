@@ -43,6 +43,8 @@ class Lane(StrictFact):
     """How long a silent worker keeps an attempt."""
     mutates: bool = False
     """Whether handlers here may write to a source system."""
+    high_risk: bool = False
+    """Whether what runs here needs two people's approval, and working hours."""
     tenants: tuple[str, ...] = ("*",)
     retry: RetryRules = RetryRules()
 

@@ -19,9 +19,11 @@ from cedarpy import pst
 from contracts.decision import Gate
 from contracts.lane import LaneTable
 from policies.lane_permits import LanePermit, lane_faults, lane_permits
+from policies.limits import Limits, limits_of
 
 SCHEMA_FILE = "schema.cedarschema"
 GUARDRAILS = "guardrails"
+LIMITS_FILE = "bundle.toml"
 REQUIRED = frozenset(
     {
         "agent.never_a_result_of_compute",
@@ -65,6 +67,7 @@ class Bundle:
     digest: str
     """SHA-256 over the files and the lanes, by name and content."""
     lanes: LaneTable
+    limits: Limits
     guardrails: tuple[Rule, ...]
     permits: tuple[LanePermit, ...]
     reasons: dict[str, str]
@@ -81,16 +84,17 @@ def load_bundle(folder: Path, lanes: LaneTable, *, required: frozenset[str] = RE
     files = _read(folder, faults)
     guardrails: list[Rule] = []
     for name, text in files.items():
-        if name != SCHEMA_FILE:
+        if name.endswith(".cedar"):
             guardrails += _guardrails(name, text, faults)
     known = [rule.id for rule in guardrails]
     faults += [f"two guardrails are called {name!r}" for name in sorted(_repeated(known))]
     faults += [f"the guardrail {name!r} is missing" for name in sorted(required - set(known))]
     permits = tuple(permit for lane in lanes for permit in lane_permits(lane))
-    if faults:
+    limits = _limits(files, faults)
+    if faults or limits is None:
         raise BundleRefused(faults)
     text = "\n".join(
-        [text for name, text in files.items() if name != SCHEMA_FILE]
+        [text for name, text in files.items() if name.endswith(".cedar")]
         + [permit.cedar for permit in permits]
     )
     try:
@@ -105,6 +109,7 @@ def load_bundle(folder: Path, lanes: LaneTable, *, required: frozenset[str] = RE
     return Bundle(
         digest=_digest(files, lanes),
         lanes=lanes,
+        limits=limits,
         guardrails=tuple(sorted(guardrails, key=lambda rule: rule.id)),
         permits=permits,
         reasons={rule.id: rule.reason for rule in guardrails}
@@ -116,8 +121,12 @@ def load_bundle(folder: Path, lanes: LaneTable, *, required: frozenset[str] = RE
 
 
 def _read(folder: Path, faults: list[str]) -> dict[str, str]:
-    """The texts of the schema and of all guardrails, sorted by name."""
-    paths = [folder / SCHEMA_FILE, *sorted((folder / GUARDRAILS).glob("*.cedar"))]
+    """The texts of the schema, the limits and all guardrails, by name."""
+    paths = [
+        folder / SCHEMA_FILE,
+        folder / LIMITS_FILE,
+        *sorted((folder / GUARDRAILS).glob("*.cedar")),
+    ]
     files: dict[str, str] = {}
     for path in paths:
         name = path.relative_to(folder).as_posix()
@@ -126,6 +135,16 @@ def _read(folder: Path, faults: list[str]) -> dict[str, str]:
         except (OSError, UnicodeDecodeError) as fault:
             faults.append(f"{name} cannot be read: {getattr(fault, 'strerror', None) or fault}")
     return files
+
+
+def _limits(files: dict[str, str], faults: list[str]) -> Limits | None:
+    if LIMITS_FILE not in files:
+        return None
+    try:
+        return limits_of(files[LIMITS_FILE])
+    except ValueError as fault:
+        faults.append(f"{LIMITS_FILE}: {fault}")
+        return None
 
 
 def _guardrails(name: str, text: str, faults: list[str]) -> list[Rule]:
@@ -184,7 +203,8 @@ def _repeated(names: list[str]) -> set[str]:
 
 def _digest(files: dict[str, str], lanes: LaneTable) -> str:
     read_of_lanes = sorted(
-        [lane.name, sorted(lane.kinds), sorted(lane.tenants), lane.mutates] for lane in lanes
+        [lane.name, sorted(lane.kinds), sorted(lane.tenants), lane.mutates, lane.high_risk]
+        for lane in lanes
     )
     whole = json.dumps([sorted(files.items()), read_of_lanes], separators=(",", ":"))
     return hashlib.sha256(whole.encode()).hexdigest()

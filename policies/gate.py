@@ -29,11 +29,25 @@ _NOTHING_PERMITS = Reason(
 class PolicyGate:
     """Decides by one bundle. May be shared between threads."""
 
-    def __init__(self, bundle: Bundle, *, generation: int = 0, cache: int = 4096) -> None:
+    def __init__(self, bundle: Bundle, *, generation: int | None = None, cache: int = 4096) -> None:
         self.bundle = bundle
-        self.generation = generation
+        self.generation = bundle.limits.version if generation is None else generation
         self._entities = cedarpy.Entities.from_json_str("[]", bundle.schema)
         self._decided = lru_cache(maxsize=cache)(self._decide)
+
+    @property
+    def now(self) -> "PolicyGate":
+        """This gate: its rules do not change. See LiveGate for those that do."""
+        return self
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """None: there are no other rules that could be refused."""
+        return ()
+
+    def refresh(self) -> bool:
+        """Whether other rules are in force now: never."""
+        return False
 
     def decide(self, facts: AnyFacts) -> Decision:
         """The decision on these facts. Never raises: what cannot be decided is denied.

@@ -26,8 +26,8 @@ from fleet.registry import payload_registry
 from fleet.settings import Settings, load_settings
 from fleet.telemetry.logs import start_logging
 from fleet.telemetry.telemetry import start_telemetry
-from policies.bundle import load_bundle
-from policies.gate import PolicyGate
+from policies.bundle import BundleRefused
+from policies.live import LiveGate
 from workers.faultpoints import VARIABLE, planned
 from workers.leases import LeaseKeeper
 from workers.runner import HandlerRunner
@@ -68,7 +68,7 @@ def main() -> int:
         lanes = load_lanes(settings.lanes_file)
         chosen = _chosen(lanes, arguments.lanes)
         run(_serve(settings, lanes, chosen, arguments.ready_file))
-    except (FleetError, KeyError) as cause:
+    except (FleetError, BundleRefused, KeyError) as cause:
         sys.stderr.write(f"{cause.args[0] if cause.args else cause}\n")
         return 2
     return 0
@@ -93,7 +93,7 @@ async def _serve(
                     bus=bus,
                     ledger=ledger,
                     store=store,
-                    gate=PolicyGate(load_bundle(settings.rules, table)),
+                    gate=LiveGate(settings.rules, table),
                     registry=payload_registry(),
                     handlers=all_handlers(),
                     leases=LeaseKeeper(ledger, clock),

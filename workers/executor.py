@@ -34,6 +34,7 @@ from workers.bench import laid_out, scratch_folder
 from workers.guard import failed
 from workers.leases import End, Lease
 from workers.outputs import inputs_of, release
+from workers.rules_in_time import gate_of
 from workers.runner import AttemptEnded, TimedOut
 from workers.site import Site
 from workers.spans import outcome_attributes, process_span, run_span, settle_span
@@ -120,13 +121,9 @@ async def attempt(envelope: Envelope, lane: Lane, lease: Lease, site: Site) -> A
     if (envelope.kind, envelope.version) not in site.handlers:
         known = f"no handler for {envelope.kind} version {envelope.version} in this worker"
         return Attempted(outcome=_fault(FaultKind.PARKED, "kind.unknown", known))
-    permitted = site.gate.decide_values(Gate.EXECUTE, _execute_facts(envelope, lane, site))
-    if not permitted.allowed:
-        return Attempted(
-            outcome=_denied(permitted),
-            decisions=(permitted,),
-            held=permitted.verdict is Verdict.HOLD,
-        )
+    permitted = await decided(envelope, lane, site)
+    if permitted is None or not permitted.allowed:
+        return not_permitted(permitted)
     site.point("permitted")
     try:
         with scratch_folder(site.scratch) as scratch:
@@ -151,6 +148,22 @@ async def attempt(envelope: Envelope, lane: Lane, lease: Lease, site: Site) -> A
     return Attempted(
         outcome=outcome, decisions=(permitted, *released.decisions), outputs=released.pointers
     )
+
+
+async def decided(envelope: Envelope, lane: Lane, site: Site) -> Decision | None:
+    """The execute gate's decision; None while this worker's rules are older than the run's."""
+    gate = await gate_of(envelope.generation, site)
+    if gate is None:
+        return None
+    return gate.decide_values(Gate.EXECUTE, _execute_facts(envelope, lane, site))
+
+
+def not_permitted(decision: Decision | None) -> Attempted:
+    """Held, denied, or given back to a worker with newer rules."""
+    if decision is None:
+        return Attempted(outcome=Interrupted())
+    held = decision.verdict is Verdict.HOLD
+    return Attempted(outcome=_denied(decision), decisions=(decision,), held=held)
 
 
 async def handled(

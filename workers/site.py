@@ -12,6 +12,7 @@ from fleet.bus.bus import Bus
 from fleet.clock import Clock
 from fleet.ledger.ledger import Ledger
 from policies.gate import PolicyGate
+from policies.live import LiveGate
 from workers.faultpoints import Point, passed
 from workers.leases import LeaseKeeper
 from workers.runner import HandlerRunner
@@ -27,7 +28,7 @@ class Site:
     bus: Bus
     ledger: Ledger
     store: ArtifactStore
-    gate: PolicyGate
+    gate: PolicyGate | LiveGate
     registry: PayloadRegistry
     handlers: Mapping[tuple[str, int], StageHandler]
     leases: LeaseKeeper
@@ -39,5 +40,7 @@ class Site:
     sources_file: Path
     scratch: Path
     code_version: str
+    rules_patience: float = 20.0
+    """Seconds that a task waits for rules as new as those that admitted its run."""
     point: Point = passed
     """Told of each numbered point that a delivery passes; does something only under test."""

@@ -12,10 +12,12 @@ from collections.abc import Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from contracts.fact import JsonObject
 from contracts.lane import Lane
 from fleet.bus.receiver import Delivery, Room
 from fleet.errors import FleetError
 from fleet.ledger.errors import LedgerError
+from fleet.telemetry.redact import redacted
 from workers.executor import work
 from workers.leases import End
 from workers.site import Site
@@ -68,6 +70,7 @@ async def _heartbeat(site: Site, lanes: Sequence[Lane], done: asyncio.Event) -> 
                 {"task": lease.claimed.task, **lease.progress} for lease in site.leases.held
             ],
             "left_behind": site.runner.left_behind,
+            "policy": await _policy(site),
         }
         try:
             await site.ledger.worker_seen(site.worker, names, site.clock.now(), facts)
@@ -75,6 +78,16 @@ async def _heartbeat(site: Site, lanes: Sequence[Lane], done: asyncio.Event) -> 
             _log.warning("no heartbeat: %s", cause)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(done.wait(), _HEARTBEAT)
+
+
+async def _policy(site: Site) -> JsonObject:
+    """Look for changed rules; which are in force, and what is wrong with those that are not."""
+    await asyncio.to_thread(site.gate.refresh)
+    return {
+        "generation": site.gate.generation,
+        "bundle": site.gate.bundle.digest[:12],
+        "refused": [redacted(fault) for fault in site.gate.refused[:5]],
+    }
 
 
 async def _end_after_grace(

@@ -15,7 +15,8 @@ from contracts.decision import Cause, Gate, Verdict
 from policies.bundle import load_bundle
 from policies.facts import FACTS, ExecuteFacts
 from policies.gate import PolicyGate
-from tests.policies.cases import RULES, Case, the_cases, the_lanes, the_matrix
+from policies.proof import Case
+from tests.policies.cases import RULES, the_cases, the_lanes, the_matrix
 
 CASES = the_cases()
 

@@ -16,6 +16,7 @@ from contracts.lane import Mode
 from contracts.outcome import FaultKind, Output, Produced
 from contracts.states import State
 from fleet.bus.message import Outgoing
+from policies.gate import PolicyGate
 from tests.workers.conftest import PATIENCE, RUN, Fleet, a_stage, writes_a_file
 from workers.executor import work
 from workers.leases import End
@@ -175,6 +176,22 @@ async def test_an_output_with_a_secret_does_not_leave(fleet: Fleet) -> None:
     assert not any(fleet.site.store.has(Tier.PRESENTED, d) for d in _stored(fleet, "presented"))
     assert task.fault is not None
     assert task.fault.code == "denied.publish"
+
+
+async def test_a_worker_with_older_rules_gives_the_task_back(fleet: Fleet) -> None:
+    """What newer rules admitted is not decided by older ones: no attempt is spent."""
+    newer = PolicyGate(fleet.site.gate.bundle, generation=2)
+    older, fleet.site = fleet.site, replace(fleet.site, gate=newer)
+    await fleet.start(a_stage("only"))
+
+    fleet.site = replace(older, rules_patience=0)
+    await fleet.deliver()
+    behind = fleet.task("only")
+    fleet.site = replace(older, gate=newer)
+    await fleet.deliver()
+
+    assert (behind.state, behind.attempt, behind.decisions) == (State.QUEUED, 1, ())
+    assert (fleet.task("only").state, fleet.task("only").attempt) == (State.SUCCEEDED, 1)
 
 
 def _stored(fleet: Fleet, tier: str) -> list[str]:

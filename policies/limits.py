@@ -1,0 +1,106 @@
+"""What rules measure against: a bundle's version, working hours, and each tenant's quota.
+
+Pure types and one reader of text. The clock is an argument; the ledger reserves, not this.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from datetime import datetime, time, timedelta
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from contracts.artifact import Tenant
+from contracts.fact import StrictFact
+
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+_DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+Clock = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+
+
+class WorkingHours(StrictFact):
+    """Days and times of one zone; `to` is later than `from` and not included."""
+
+    days: tuple[Day, ...] = Field(min_length=1)
+    begin: Clock = Field(alias="from")
+    end: Clock = Field(alias="to")
+    zone: str
+
+    @field_validator("zone")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("is not a time zone") from None
+        return name
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        if self.end <= self.begin:
+            raise ValueError("`to` must be later than `from`")
+        return self
+
+    def open_at(self, now: datetime) -> bool:
+        """Whether `now` (aware) lies within them."""
+        there = now.astimezone(ZoneInfo(self.zone))
+        return _DAYS[there.weekday()] in self.days and (
+            self.begin <= there.strftime("%H:%M") < self.end
+        )
+
+    def next_opening(self, now: datetime) -> datetime:
+        """When they begin next, strictly after `now`; in the zone."""
+        zone = ZoneInfo(self.zone)
+        there = now.astimezone(zone)
+        for ahead in range(9):
+            day = there.date() + timedelta(days=ahead)
+            opening = datetime.combine(day, time.fromisoformat(self.begin), zone)
+            if _DAYS[day.weekday()] in self.days and opening > now:
+                return opening
+        raise AssertionError("a week has every day")
+
+
+class Quota(StrictFact):
+    """The most that one tenant may have."""
+
+    open_runs: int = Field(ge=0)
+    runs_a_day: int = Field(ge=0)
+
+
+class _Quotas(Quota):
+    tenants: Mapping[Tenant, Mapping[str, int]] = {}
+
+    @model_validator(mode="after")
+    def _own_ones_are_quotas(self) -> Self:
+        for tenant in self.tenants:
+            self.of(tenant)
+        return self
+
+    def of(self, tenant: str) -> Quota:
+        common = {"open_runs": self.open_runs, "runs_a_day": self.runs_a_day}
+        return Quota.model_validate(common | dict(self.tenants.get(tenant, {})))
+
+
+class Limits(StrictFact):
+    """The whole of bundle.toml."""
+
+    version: int = Field(ge=1)
+    working_hours: WorkingHours
+    quota: _Quotas
+
+    def quota_of(self, tenant: str) -> Quota:
+        """A tenant's own quota, the common one where it names nothing of its own."""
+        return self.quota.of(tenant)
+
+
+def limits_of(text: str) -> Limits:
+    """The limits that a bundle.toml says. Raises ValueError with every fault."""
+    try:
+        return Limits.model_validate(tomllib.loads(text))
+    except ValidationError as faults:
+        told = [
+            f"{'.'.join(str(step) for step in fault['loc']) or 'it'}: {fault['msg']}"
+            for fault in faults.errors(include_url=False, include_input=False)
+        ]
+        raise ValueError("; ".join(told)) from None
