@@ -53,5 +53,14 @@ class DrivenClock:
         if seconds < 0:
             raise ValueError("time does not go back: sequence and expiry would disagree")
         self._ahead_ms += round(seconds * 1000)
+        self._tell()
+
+    def reset(self) -> None:
+        """Back to the machine's time, for a bus that was emptied: what it still held with a time
+        of its own would wait for that time anew."""
+        self._ahead_ms = 0
+        self._tell()
+
+    def _tell(self) -> None:
         for call in self._calls:
             call()

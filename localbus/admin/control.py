@@ -3,7 +3,8 @@
     GET    /$control                 seed, clock and rules, with how often each struck
     POST   /$control/faults          add a rule (see `localbus.faults.Rule`); answers its id
     DELETE /$control/faults/{id}     lift one rule
-    POST   /$control/reset           lift all rules and draw anew from {"seed": 7}
+    POST   /$control/reset           lift all rules and draw anew from {"seed": 7}; with
+                                     {"clock": true} back to the machine's time, if nothing is held
     POST   /$control/clock           {"advance_s": 61}: answers once all that became due is done
     POST   /$control/connections     {}: cut every connection
 
@@ -75,6 +76,8 @@ class ControlApi:
                 return 404, {"error": "there is no such rule"}
             case "POST", "/reset":
                 self._faults.reset(int(_number(body, "seed", 0)))
+                if body.get("clock") is True:
+                    self._clock.reset()
             case "POST", "/clock":
                 self._clock.advance(_number(body, "advance_s", 0))
             case "POST", "/connections":

@@ -80,6 +80,15 @@ def test_reset_lifts_everything(bus: RunningBus) -> None:
     assert (status, state["seed"], state["faults"]) == (200, 11, [])
 
 
+def test_an_emptied_bus_has_the_machines_time_again(bus: RunningBus) -> None:
+    """A reset that asks for it takes back what was added to the clock."""
+    before = ask(bus, "POST", "/clock", {"advance_s": 3_600})[1]["now_ms"]
+
+    after = ask(bus, "POST", "/reset", {"clock": True})[1]["now_ms"]
+
+    assert after < before - 3_000_000
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "headers", "expected"),
     [
