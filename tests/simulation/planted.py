@@ -56,6 +56,12 @@ def _nothing() -> Iterator[None]:
     yield
 
 
+def a_world(
+    seed: int, engine: Engine, *, sweeps: bool = True, ledger_of: type[Ledger] | None = None
+) -> World:
+    return World(seed, a_story(seed), engine, sweeps=sweeps, ledger_of=ledger_of)
+
+
 Planted = tuple[Callable[[], contextlib.AbstractContextManager[None]], Callable[..., World]]
 
 PLANTED: dict[str, Planted] = {
@@ -66,9 +72,3 @@ PLANTED: dict[str, Planted] = {
     "epoch guard removed": (_without_the_epoch, a_world),
     "sweep removed": (_nothing, lambda seed, engine: a_world(seed, engine, sweeps=False)),
 }
-
-
-def a_world(
-    seed: int, engine: Engine, *, sweeps: bool = True, ledger_of: type[Ledger] | None = None
-) -> World:
-    return World(seed, a_story(seed), engine, sweeps=sweeps, ledger_of=ledger_of)
