@@ -1,5 +1,6 @@
 """The dispatcher's HTTP intake, as the console uses it."""
 
+import json
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -7,8 +8,24 @@ from urllib.parse import quote
 import httpx
 
 from console.errors import Refused, Unreachable
+from contracts.fact import Fact, JsonObject
 from contracts.pipeline import ParameterType
 from contracts.request import RunAccepted, RunRequest
+from fleet.ledger.rows import RedriveJob, RedrivePreview
+
+
+class Retried(Fact):
+    """The attempt that was promised, and how its payload differs from the last one's."""
+
+    task: str
+    run: str
+    dry_run: bool
+    redrives: int
+    attempt: int
+    edit: tuple[JsonObject, ...]
+    """A JSON Patch with `was` beside each value."""
+    payload: JsonObject
+
 
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 
@@ -45,6 +62,28 @@ class Intake:
         run was started: asking again with the same key is safe."""
         told = self._asked("POST", "/v1/runs", request.model_dump_json())
         return RunAccepted.model_validate(told)
+
+    def preview(self, asked: dict[str, Any]) -> RedrivePreview:
+        """What a redrive would choose. Raises Refused, Unreachable."""
+        told = self._asked("POST", "/v1/redrives", json.dumps(asked | {"dry_run": True}))
+        return RedrivePreview.model_validate(told["preview"])
+
+    def redrive(self, asked: dict[str, Any]) -> RedriveJob:
+        """Start a redrive. Raises Refused; Unreachable, when nobody knows whether it was started:
+        asking again with the same `job` is safe."""
+        told = self._asked("POST", "/v1/redrives", json.dumps(asked))
+        return RedriveJob.model_validate(told["job"])
+
+    def cancel_redrive(self, job: str, requester: str) -> RedriveJob:
+        """Let a redrive go no further. Raises Refused, Unreachable."""
+        path = f"/v1/redrives/{quote(job, safe='')}/cancel"
+        told = self._asked("POST", path, json.dumps({"requester": requester}))
+        return RedriveJob.model_validate(told)
+
+    def retry(self, task: str, asked: dict[str, Any]) -> Retried:
+        """Have a task tried again, edited. Raises Refused with every fault; Unreachable."""
+        path = f"/v1/tasks/{quote(task, safe='')}/retry"
+        return Retried.model_validate(self._asked("POST", path, json.dumps(asked)))
 
     def _asked(self, method: str, path: str, body: str | None = None) -> dict[str, Any]:
         headers = {"content-type": "application/json"} if body is not None else {}

@@ -10,31 +10,42 @@ from console.session import session_of
 
 def dead_letters(
     context: typer.Context,
+    *,
     limit: Annotated[
         int, typer.Option(min=1, max=10_000, metavar="N", help="At most so many.")
     ] = 50,
+    groups: Annotated[
+        bool, typer.Option("--groups", help="By cause: those with one fingerprint together.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List what did not get through, and why.
 
     Tasks that failed, were denied or parked, and messages that could not be taken; newest first.
+    With --groups, the largest groups first; runs that were cancelled are left out of them.
 
     With --json, one object a line: `what` (task or message), `where`, `state`, `reason`,
-    `description`, `id`, `run`, `task`, `at`.
+    `description`, `id`, `run`, `task`, `at`; and with --groups `fingerprint`, `what`, `reason`,
+    `sample`, `sample_id`, `count`, `first`, `last`, `where`, `trend` (24 hours, the latest last).
 
     \b
     Examples:
       fleet dead-letters
+      fleet dead-letters --groups
       fleet dead-letters --json
     """
     from console import output
-    from console.render.queues import dead_table
+    from console.render.queues import dead_table, group_table
+    from fleet.clock import SystemClock
 
     with session_of(context).site().reader() as reader:
-        rows = reader.dead_letters(limit)
+        rows = reader.dead_groups(SystemClock().now(), limit) if groups else None
+        letters = reader.dead_letters(limit) if rows is None else []
     if as_json:
-        output.answer_rows(rows)
+        output.answer_rows(letters if rows is None else rows)
     elif rows:
-        output.stdout().print(dead_table(rows))
+        output.stdout().print(group_table(rows, plain=output.ascii_only()))
+    elif letters:
+        output.stdout().print(dead_table(letters))
     else:
         output.say("nothing is dead-lettered")

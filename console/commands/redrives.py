@@ -1,0 +1,71 @@
+"""`fleet redrives`: how far redrives are, what they did, and an end to one."""
+
+from typing import Annotated
+
+import typer
+
+from console.commands.options import Json
+from console.session import session_of
+
+
+def redrives(
+    context: typer.Context,
+    redrive: Annotated[
+        str | None, typer.Argument(metavar="REDRIVE", help="One of them, by id or beginning.")
+    ] = None,
+    *,
+    items: Annotated[
+        bool, typer.Option("--items", help="What it chose, and what became of each.")
+    ] = False,
+    cancel: Annotated[
+        bool, typer.Option("--cancel", help="Let it go no further; what is redriven stays so.")
+    ] = False,
+    requester: Annotated[
+        str | None, typer.Option(help="With --cancel: who asks; default: the name of this user.")
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, max=100_000, metavar="N", help="At most so many.")
+    ] = 50,
+    as_json: Json = False,
+) -> None:
+    """Show redrives, newest first, or one of them.
+
+    With --json, one object a line for each redrive: `job`, `state` (running, done, cancelled),
+    `actor`, `reason`, `selection`, `per_second`, `total`, `redriven`, `refused`, `asked`, `ended`,
+    `ended_by`; with --items for each item: `position`, `task`, `attempt`, `fingerprint`, `state`,
+    `became`, `at`, `note`.
+
+    \b
+    Examples:
+      fleet redrives
+      fleet redrives 0192f0c1 --items
+      fleet redrives 0192f0c1 --cancel
+    """
+    from console import output
+    from console.errors import Refused
+    from console.redriving import intake_of
+    from console.render.queues import item_table, job_table
+    from console.submission import requested_by
+
+    if redrive is None and (items or cancel):
+        raise Refused("say which redrive: --items and --cancel are of one")
+    site = session_of(context).site()
+    if redrive is not None and cancel:
+        with intake_of(site) as intake:
+            intake.cancel_redrive(redrive, requester or requested_by())
+    with site.reader() as reader:
+        job = None if redrive is None else reader.find_redrive(redrive)
+        if job is not None and items:
+            found = reader.redrive_items(job, limit=limit)
+            if as_json:
+                output.answer_rows(found)
+            else:
+                output.stdout().print(item_table(found))
+            return
+        rows = reader.redrives(limit) if job is None else [reader.redrive(job)]
+    if as_json:
+        output.answer_rows(rows)
+    elif rows:
+        output.stdout().print(job_table(rows))
+    else:
+        output.say("no redrives")

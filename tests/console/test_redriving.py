@@ -1,0 +1,149 @@
+"""The commands that redrive, against a real dispatcher on a real ledger and bus."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.ids import task_id
+from fleet.bus.bus import INTAKE_QUEUE
+from localbus.testing import running_bus
+from tests.console.conftest import PROJECT, Fleet, environment
+from tests.console.ledgers import Home
+
+_WHY = ("--reason", "the source is back", "--requester", "ana")
+
+
+def rows(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture
+def failed(home: Home) -> list[str]:
+    """Three failed tasks of one cause, one a run."""
+    return [task_id(home.run(number, broken=True), "typed", "2024-02") for number in range(3)]
+
+
+@pytest.fixture
+def dispatcher(
+    home: Home, fleet: Fleet, failed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """A dispatcher on the home, which `fleet` finds by its settings."""
+    queues = [INTAKE_QUEUE, "lane-mirror", "lane-normalize", "lane-publish"]
+    with running_bus(tmp_path / "bus", queues=queues) as bus:
+        ready = tmp_path / "ready.json"
+        more = {"FLEET_BUS_CONNECTION": bus.connection_string, "FLEET_HTTP_PORT": "0"}
+        with subprocess.Popen(
+            [sys.executable, "-m", "dispatcher", "--ready-file", str(ready)],
+            env=environment(home.folder, more),
+            cwd=PROJECT,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stderr is not None
+            assert any("listening" in line for line in process.stderr)
+            port = json.loads(ready.read_text(encoding="utf-8"))["http_port"]
+            monkeypatch.setenv("FLEET_HTTP_PORT", str(port))
+            yield
+            process.terminate()
+            process.communicate(timeout=60)
+
+
+def test_dead_letters_are_shown_by_cause(fleet: Fleet, home: Home, failed: list[str]) -> None:
+    """One line for what failed the same way, and what is hostile in it steers nothing."""
+    home.dead_letter("the body is not JSON")
+
+    told = rows(fleet("dead-letters", "--groups", "--json").out)
+    drawn = fleet("dead-letters", "--groups").out
+
+    assert [(group["what"], group["count"]) for group in told] == [("task", 3), ("message", 1)]
+    assert told[0]["where"] == {"typed": 3}
+    assert told[0]["fingerprint"] in drawn
+    assert "\x1b" not in drawn
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_a_group_is_looked_at_redriven_and_followed(fleet: Fleet, failed: list[str]) -> None:
+    """The dry run changes nothing; the redrive ends with what it did, and says so afterwards."""
+    [group] = rows(fleet("dead-letters", "--groups", "--json").out)
+    chosen = ("redrive", "--group", group["fingerprint"])
+
+    looked = fleet(*chosen, "--dry-run")
+    counted = json.loads(fleet(*chosen, "--dry-run", "--json").out)
+    before = rows(fleet("redrives", "--json").out)
+    done = fleet(*chosen, *_WHY, "--rate", "100", "--wait", "--json")
+    job = json.loads(done.out)
+    items = rows(fleet("redrives", job["job"][:13], "--items", "--json").out)
+
+    assert "3 would be redriven; nothing was done" in looked.out
+    assert (counted["total"], before) == (3, [])
+    assert (done.code, job["state"], job["redriven"], job["actor"]) == (0, "done", 3, "ana")
+    assert sorted(item["task"] for item in items) == sorted(failed)
+    assert {item["state"] for item in items} == {"redriven"}
+    assert job["job"] in fleet("redrives").out
+    assert rows(fleet("dead-letters", "--groups", "--json").out) == []
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_a_task_that_cannot_be_redriven_fails_the_wait(fleet: Fleet, failed: list[str]) -> None:
+    """Exit code 1; the item says why, the others are redriven."""
+    fleet("redrive", failed[0], *_WHY, "--wait")
+
+    done = fleet("redrive", failed[0], failed[1], *_WHY, "--wait", "--json")
+    items = fleet("redrives", json.loads(done.out)["job"], "--items").out
+
+    assert (done.code, json.loads(done.out)["refused"]) == (1, 1)
+    assert "is queued and cannot" in " ".join(items.split())
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_a_slow_redrive_is_cancelled(fleet: Fleet) -> None:
+    """What was not its turn yet stays as it is."""
+    started = json.loads(fleet("redrive", "--all", "--rate", "1", *_WHY, "--json").out)
+
+    cancelled = rows(fleet("redrives", started["job"], "--cancel", "--json").out)
+    again = fleet("redrives", started["job"], "--cancel")
+
+    assert (cancelled[0]["state"], started["total"]) == ("cancelled", 3)
+    assert again.code == 0
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_an_edit_is_held_to_the_kind_of_the_task(fleet: Fleet, failed: list[str]) -> None:
+    """What makes no payload is refused with its path, and nothing is promised."""
+    edit = ("--set", 'tables={"claims": "sql/other.sql"}', "--set", "threads=2")
+
+    refused = fleet("retry", failed[0], *edit, *_WHY)
+    looked = fleet("retry", failed[0], "--set", "threads=2", "--dry-run")
+
+    assert refused.code == 2
+    assert "does not travel with this task" in refused.err
+    assert looked.code == 2
+    assert "needs the field 'tables'" in looked.err
+    assert json.loads(fleet("task", failed[0], "--json").out)["attempt"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("redrive", *_WHY), "say what to redrive"),
+        (("redrive", "--all", "--group", "abc", *_WHY), "say what to redrive"),
+        (("redrive", "--all"), "--reason"),
+        (("redrive", "--all", *_WHY, "--timeout", "3"), "--timeout needs --wait"),
+        (("redrives", "--cancel"), "say which redrive"),
+        (("retry", "abc"), "--reason"),
+        (("retry", "abc", "--set", "threads", *_WHY), "PATH=VALUE"),
+    ],
+)
+def test_what_is_not_clear_is_refused(
+    fleet: Fleet, home: Home, arguments: tuple[str, ...], words: str
+) -> None:
+    """In a line that says what to do; nothing is asked of the dispatcher."""
+    done = fleet(*arguments)
+
+    assert done.code == 2
+    assert words in done.err
