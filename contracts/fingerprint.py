@@ -19,7 +19,7 @@ _QUOTED = re.compile(
 )
 _ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+")
 # Whatever holds a digit, with what hangs together with it: C-001, 2026-03-01T08:00, rows_7.parquet.
-# Begun only where a word begins: else a long word without a digit is tried from each of its letters.
+# Begun only where a word begins: else a long word without a digit is tried from each letter.
 _COUNTED = re.compile(r"(?<![\w.:/+%@-])[\w.:/+%@-]*\d[\w.:/+%@-]*")
 _LISTED = re.compile(r"#(?:[\s,;]+#)+")
 _SPACE = re.compile(r"\s+")
