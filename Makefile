@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format clean lock conformance fuzz chaos-localbus bench-localbus
+.PHONY: demo test lint format clean lock conformance simulate chaos fuzz chaos-localbus chaos-redrive bench-localbus
 
 demo: $(VENV)/ready ## run the main job on embedded defaults
 	$(BIN)/fleet demo
@@ -34,6 +34,9 @@ conformance: $(VENV)/ready ## localbus's feature table held by tests, here or ag
 chaos-localbus: $(VENV)/ready ## kill -9 localbus under load, 20 times, and check what clients were promised
 	$(BIN)/python -m tests.localbus.chaos --rounds 20
 
+chaos-redrive: $(VENV)/ready ## redrive 10,000 dead letters of 3 causes while the dispatcher is killed; each once
+	$(BIN)/python -m tests.dispatcher.redrive_storm --tasks 10000
+
 bench-localbus: $(VENV)/ready ## what localbus costs and carries, measured from outside
 	$(BIN)/python -m bench.localbus
 
@@ -42,6 +45,12 @@ fuzz: $(VENV)/ready ## ten minutes of hostile bytes against localbus, guided by 
 	.fuzz/bin/python -m pip install --quiet atheris==3.0.0
 	mkdir -p .fuzz/corpus && cp tests/localbus/corpus/connection/* .fuzz/corpus/
 	.fuzz/bin/python -m tests.localbus.fuzz connection .fuzz/corpus -max_total_time=600 -rss_limit_mb=1024 -timeout=10
+
+simulate: $(VENV)/ready ## 10,000 seeded stories in virtual time: lost locks, crashes, failed commits, clock jumps
+	$(BIN)/python -m tests.simulation --seeds 10000
+
+chaos: $(VENV)/ready ## 50 rounds of faults against real processes under load; prints the table
+	$(BIN)/python -m tests.chaos --rounds 50
 
 lock: ## pin every dependency by hash (needs uv)
 	uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header -o requirements.lock

@@ -1,0 +1,1 @@
+"""Faults against real processes, and a checker of what they leave. `make chaos`."""
