@@ -1,10 +1,12 @@
 """The redriver: works off the redrives that operators asked for, step by step.
 
-Where a redrive stands is in the ledger alone, so a dispatcher that dies half way loses nothing and
-repeats nothing: the next one, or another beside it, goes on.
+What was parked it takes up again, when a worker that knows its kind is there. Where a redrive
+stands is in the ledger alone, so a dispatcher that dies half way loses nothing and repeats nothing:
+the next one, or another beside it, goes on.
 """
 
 import logging
+from datetime import datetime, timedelta
 
 from dispatcher.supervised import Supervised
 from fleet.bus.bus import Bus
@@ -14,6 +16,8 @@ from fleet.relay import relay
 
 EVERY = 0.25
 """Seconds between steps of a redrive that keeps to a rate."""
+LOOK_EVERY = timedelta(seconds=3)
+"""Between looks for what was parked or left without a fingerprint: they read all that is open."""
 FILLED = 500
 """Fingerprints that older writers left out, filled in by one step."""
 
@@ -25,6 +29,7 @@ class Redriver:
 
     def __init__(self, ledger: Ledger, bus: Bus, clock: Clock, every: float = EVERY) -> None:
         self._ledger, self._bus, self._clock = ledger, bus, clock
+        self._looked: datetime | None = None
         self.loop = Supervised("redriver", self.step, every)
 
     async def step(self) -> bool:
@@ -32,14 +37,33 @@ class Redriver:
 
         What was promised and could not be published is due in the outbox.
         """
-        # Looked at before anything is written: most of the time there is nothing to do.
-        redriving, ungrouped = await self._ledger.redrive_work()
-        if redriving:
-            stepped = await self._ledger.step_redrives(self._clock.now())
-            for job in stepped.ended:
-                _log.info("redrive %s is done", job)
-            await relay(stepped.outbox, self._bus, self._ledger, self._clock)
-            return stepped.more
-        if ungrouped:
-            return await self._ledger.fill_fingerprints(FILLED) == FILLED
-        return False
+        # Asked before anything is written: most of the time there is nothing to do.
+        more = await self._ledger.any_redrive() and await self._redrive()
+        now = self._clock.now()
+        if more or (self._looked is not None and self._looked <= now < self._looked + LOOK_EVERY):
+            return more
+        more = await self._fill() or await self._take_up()
+        # While there is more, the next step looks again.
+        self._looked = None if more else now
+        return more
+
+    async def _redrive(self) -> bool:
+        stepped = await self._ledger.step_redrives(self._clock.now())
+        for job in stepped.ended:
+            _log.info("redrive %s is done", job)
+        await relay(stepped.outbox, self._bus, self._ledger, self._clock)
+        return stepped.more
+
+    async def _fill(self) -> bool:
+        if not await self._ledger.any_without_fingerprint():
+            return False
+        return await self._ledger.fill_fingerprints(FILLED) == FILLED
+
+    async def _take_up(self) -> bool:
+        if not await self._ledger.any_parked():
+            return False
+        taken = await self._ledger.take_up(self._clock.now())
+        if taken.tasks:
+            _log.info("%d parked tasks were taken up", taken.tasks)
+        await relay(taken.outbox, self._bus, self._ledger, self._clock)
+        return taken.tasks > 0

@@ -6,7 +6,7 @@ A task has one while it stands as a dead letter: as long as a redrive can open i
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, null, select, update
+from sqlalchemy import Connection, Engine, bindparam, null, select, update
 
 from contracts.fingerprint import fingerprint
 from contracts.states import State
@@ -58,12 +58,13 @@ def fingerprint_of(state: State, fault: Mapping[str, Any] | None) -> str | None:
     return fingerprint(str(fault["code"]), str(fault["message"]))
 
 
-def any_without(connection: Connection) -> bool:
-    """Whether there is anything to fill in."""
-    return any(
-        connection.execute(query, {"limit": 1}).first() is not None
-        for query in (_tasks_without, _messages_without)
-    )
+def any_without(engine: Engine) -> bool:
+    """Whether there is anything to fill in. Writes nothing."""
+    with engine.connect() as connection:
+        return any(
+            connection.execute(query, {"limit": 1}).first() is not None
+            for query in (_tasks_without, _messages_without)
+        )
 
 
 def fill_each(connection: Connection, limits: Sequence[int]) -> Sequence[int | LedgerError]:

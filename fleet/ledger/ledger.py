@@ -24,6 +24,7 @@ from fleet.ledger import (
     redrive_jobs,
     start,
     sweep,
+    take_up,
 )
 from fleet.ledger.database import open_engine, open_reading_engine
 from fleet.ledger.migrate import to_head
@@ -138,14 +139,26 @@ class Ledger:
             redrive_jobs.step_redrives, redrive_jobs.Step(now=now, limit=limit)
         )
 
-    async def redrive_work(self) -> tuple[bool, bool]:
-        """Whether a redrive is running, and whether something has no fingerprint yet."""
-        return await asyncio.to_thread(redrive_jobs.work, self._reading)
+    async def any_redrive(self) -> bool:
+        """Whether a redrive of many is running."""
+        return await asyncio.to_thread(redrive_jobs.any_running, self._reading)
+
+    async def any_without_fingerprint(self) -> bool:
+        """Whether a dead letter has no fingerprint yet."""
+        return await asyncio.to_thread(fingerprints.any_without, self._reading)
 
     async def fill_fingerprints(self, limit: int) -> int:
         """Give up to `limit` dead letters the fingerprint that an older writer left out; how many
         there were."""
         return await self._writer.submit(fingerprints.fill_each, limit)
+
+    async def any_parked(self) -> bool:
+        """Whether anything is parked whose kind a live worker knows."""
+        return await asyncio.to_thread(take_up.any_parked, self._reading)
+
+    async def take_up(self, now: datetime) -> take_up.TakenUp:
+        """Promise parked tasks again whose kind a live worker knows; bounded per call."""
+        return await self._writer.submit(take_up.take_up, take_up.TakeUp(now=now))
 
     async def cancel_redrive(self, job: str, actor: str, now: datetime) -> RedriveJob:
         """Let a job go no further. Cancelling twice is harmless. Raises UnknownRow, JobEnded."""

@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from fleet.ledger import tables
 from fleet.ledger.errors import JobEnded, LedgerError, UnknownRow
-from fleet.ledger.fingerprints import any_without, fill
+from fleet.ledger.fingerprints import fill
 from fleet.ledger.moves import CHUNK, IDS, chunks
 from fleet.ledger.redrive import Redrive, redrive_tasks
 from fleet.ledger.rows import NewRedrive, OutboxRow, RedriveJob, Selection, Stepped
@@ -121,11 +121,10 @@ def cancel_redrives(
     return [_cancel(connection, one) for one in asked]
 
 
-def work(engine: Engine) -> tuple[bool, bool]:
-    """Whether a job is running, and whether something has no fingerprint yet. Writes nothing."""
+def any_running(engine: Engine) -> bool:
+    """Whether a job is running. Writes nothing."""
     with engine.connect() as connection:
-        running = connection.execute(_running.limit(1)).first() is not None
-        return running, any_without(connection)
+        return connection.execute(_running.limit(1)).first() is not None
 
 
 def selected(selection: Selection) -> ColumnElement[bool]:

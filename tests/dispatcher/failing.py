@@ -21,6 +21,17 @@ async def failed_runs(intake: Intake, ledger: Ledger, clock: Hands, count: int) 
 
 async def fail_next(ledger: Ledger, clock: Hands, run: str, words: str) -> str:
     """Take the promised attempt of a run, and fail it for good; its task."""
+    fault = Fault(kind=FaultKind.PERMANENT, code="source.odd", message=words)
+    return await _end_next(ledger, clock, run, State.FAILED, fault)
+
+
+async def park_next(ledger: Ledger, clock: Hands, run: str) -> str:
+    """Take the promised attempt of a run, and park it; its task."""
+    fault = Fault(kind=FaultKind.PARKED, code="kind.unknown", message="not known here")
+    return await _end_next(ledger, clock, run, State.PARKED, fault)
+
+
+async def _end_next(ledger: Ledger, clock: Hands, run: str, state: State, fault: Fault) -> str:
     [row] = await ledger.due_outbox(10, clock.now().replace(year=2030), run)
     claimed = await ledger.claim(
         Claim(
@@ -38,8 +49,8 @@ async def fail_next(ledger: Ledger, clock: Hands, run: str, words: str) -> str:
             epoch=claimed.epoch,
             worker="w1",
             now=clock.now(),
-            state=State.FAILED,
-            fault=Fault(kind=FaultKind.PERMANENT, code="source.odd", message=words),
+            state=state,
+            fault=fault,
         )
     )
     return claimed.task
