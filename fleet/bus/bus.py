@@ -3,17 +3,24 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 
+from azure.servicebus import ServiceBusMessageState
 from azure.servicebus.aio import ServiceBusClient
+from azure.servicebus.exceptions import ServiceBusError
 
 from contracts.envelope import WireMessage, attributes_of
 from fleet.artifacts.store import ArtifactStore
 from fleet.bus.claim_check import checked_in, checked_out
+from fleet.bus.errors import BusUnavailable
 from fleet.bus.message import Outgoing
 from fleet.bus.receiver import Delivery, Room, deliveries
 from fleet.bus.sender import QueueSender
 
 INTAKE_QUEUE = "intake"
+
+_PEEKED = 50
+"""Messages that are looked at, from the oldest on: some may be scheduled or set aside."""
 
 
 class Bus:
@@ -43,6 +50,19 @@ class Bus:
     def deliveries(self, queue: str, room: Room, stop: asyncio.Event) -> AsyncIterator[Delivery]:
         """Deliveries until `stop`; see fleet.bus.receiver. Bodies in the store are not yet read."""
         return deliveries(self._client, queue, room, stop)
+
+    async def oldest(self, queue: str) -> datetime | None:
+        """Since when the oldest message that is not for later is on its queue; it may be locked.
+
+        Looks, and takes nothing. Raises BusUnavailable.
+        """
+        try:
+            async with self._client.get_queue_receiver(queue) as receiver:
+                seen = await receiver.peek_messages(max_message_count=_PEEKED)
+        except (ServiceBusError, OSError, ValueError) as cause:
+            raise BusUnavailable(f"queue {queue} cannot be looked at: {cause}") from cause
+        active = (one for one in seen if one.state is ServiceBusMessageState.ACTIVE)
+        return min((one.enqueued_time_utc for one in active if one.enqueued_time_utc), default=None)
 
     async def whole(self, message: WireMessage) -> WireMessage:
         """The message, its body read from the store if it lies there. Raises MalformedEnvelope."""

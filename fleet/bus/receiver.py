@@ -30,6 +30,8 @@ _LARGEST_BATCH = 100
 _AT_ONCE = 0.01
 """Seconds within which a broker answers that has messages waiting."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
+_PATIENCE = 20.0
+"""Seconds for a settlement; while one is under way nothing is received."""
 
 
 class Delivery:
@@ -76,16 +78,27 @@ class Delivery:
             )
 
     async def renew(self) -> None:
-        """Keep the broker's lock. Raises SettleFailed when it is lost already."""
-        async with self._settling() as receiver:
-            await receiver.renew_message_lock(self._received)
+        """Keep the broker's lock. Raises SettleFailed when it is lost already.
+
+        The SDK never again gets an answer on a receiver that has renewed some 10,000 times (its
+        management link's credits are not replenished): then locks lapse, which harms nothing.
+        """
+        if not self._turns.renews:
+            raise SettleFailed(f"locks of {self.queue} are no longer renewed on this receiver")
+        try:
+            async with self._settling() as receiver:
+                await receiver.renew_message_lock(self._received)
+        except SettleFailed as failed:
+            if isinstance(failed.__cause__, TimeoutError):
+                self._turns.renews = False
+            raise
 
     @contextlib.asynccontextmanager
     async def _settling(self) -> AsyncIterator[ServiceBusReceiver]:
         try:
-            async with self._turns.settling() as receiver:
+            async with asyncio.timeout(_PATIENCE), self._turns.settling() as receiver:
                 yield receiver
-        except (ServiceBusError, OSError, ValueError) as cause:
+        except (ServiceBusError, OSError, ValueError, TimeoutError) as cause:
             # ValueError: the SDK says so when a handler was closed under it.
             raise SettleFailed(f"a delivery of {self.queue} was not settled: {cause}") from cause
 

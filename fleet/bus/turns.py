@@ -35,6 +35,8 @@ class Turns:
         self._free_to_receive.set()
         self._one: asyncio.Task[list[ServiceBusReceivedMessage]] | None = None
         self._several = asyncio.Lock()
+        self.renews = True
+        """Whether locks can still be renewed on this receiver."""
 
     async def receive_one(self, wait: float) -> list[ServiceBusReceivedMessage]:
         """One message, or none when none came within `wait` seconds of quiet."""
