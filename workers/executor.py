@@ -307,7 +307,9 @@ async def refuse(delivery: Delivery, reason: str, description: str, site: Site) 
 async def park(delivery: Delivery, envelope: Envelope, site: Site) -> None:
     """Set aside a message whose kind or version a newer worker may know."""
     description = f"{envelope.type} is not known to this worker"
-    await site.ledger.dead_letter(_letter(delivery, "parked", "unknown kind", description, site))
+    letter = _letter(delivery, "parked", "unknown kind", description, site)
+    said = {"kind": envelope.kind, "version": envelope.version}
+    await site.ledger.dead_letter(letter.model_copy(update=said))
     try:
         await delivery.defer()
     except SettleFailed as cause:

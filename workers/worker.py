@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -17,8 +18,10 @@ from contracts.lane import Lane
 from fleet.bus.receiver import Delivery, Room
 from fleet.errors import FleetError
 from fleet.ledger.errors import LedgerError
+from fleet.ledger.take_up import a_kind
 from fleet.telemetry.redact import redacted
 from workers.executor import work
+from workers.health import Watch
 from workers.leases import End
 from workers.site import Site
 
@@ -28,30 +31,48 @@ _HEARTBEAT = 5.0
 """Seconds between two words that this worker is alive."""
 
 
-async def serve(site: Site, lanes: Sequence[Lane], stop: asyncio.Event, grace: float) -> None:
-    """Work on `lanes` until `stop`, then end within `grace` seconds and a little."""
+async def serve(
+    site: Site,
+    lanes: Sequence[Lane],
+    stop: asyncio.Event,
+    grace: float,
+    watch: Watch | None = None,
+    health_file: Path | None = None,
+) -> None:
+    """Work on `lanes` until `stop`, then end within `grace` seconds and a little.
+
+    `watch` is told what the lanes take, and says in `health_file` how they are.
+    """
     done = asyncio.Event()
     async with asyncio.TaskGroup() as upkeep:
         upkeep.create_task(site.leases.keep(min(lane.lease for lane in lanes) / 3, done))
         upkeep.create_task(_heartbeat(site, lanes, done))
         upkeep.create_task(_end_after_grace(site, stop, done, grace))
+        if watch is not None and health_file is not None:
+            upkeep.create_task(watch.keep(health_file, done))
         try:
             async with asyncio.TaskGroup() as working:
                 for lane in lanes:
-                    working.create_task(serve_lane(lane, site, stop), name=f"lane {lane.name}")
+                    working.create_task(
+                        serve_lane(lane, site, stop, watch), name=f"lane {lane.name}"
+                    )
         finally:
             done.set()
 
 
-async def serve_lane(lane: Lane, site: Site, stop: asyncio.Event) -> None:
+async def serve_lane(
+    lane: Lane, site: Site, stop: asyncio.Event, watch: Watch | None = None
+) -> None:
     """Take deliveries of one lane, as many at a time as the lane allows."""
     room = Room(lane.concurrency)
     async with asyncio.TaskGroup() as attempts:
         async for delivery in site.bus.deliveries(lane.queue, room, stop):
-            attempts.create_task(_one(delivery, lane, site, room))
+            if watch is not None:
+                watch.took(lane.name)
+            attempts.create_task(_one(delivery, lane, site, room, watch))
 
 
-async def _one(delivery: Delivery, lane: Lane, site: Site, room: Room) -> None:
+async def _one(delivery: Delivery, lane: Lane, site: Site, room: Room, watch: Watch | None) -> None:
     try:
         await work(delivery, lane, site)
     except (FleetError, SQLAlchemyError, OSError) as cause:
@@ -59,13 +80,17 @@ async def _one(delivery: Delivery, lane: Lane, site: Site, room: Room) -> None:
         # lapses; claimed, the task comes back when its lease does. The other attempts go on.
         _log.error("%s: delivery %s: %s", lane.name, delivery.message.message_id[:128], cause)
     finally:
+        if watch is not None:
+            watch.finished(lane.name)
         room.give_back()
 
 
 async def _heartbeat(site: Site, lanes: Sequence[Lane], done: asyncio.Event) -> None:
     names = [lane.name for lane in lanes]
+    kinds = sorted(a_kind(kind, version) for kind, version in site.handlers)
     while not done.is_set():
         facts = {
+            "kinds": kinds,
             "running": [
                 {"task": lease.claimed.task, **lease.progress} for lease in site.leases.held
             ],
