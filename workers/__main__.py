@@ -29,6 +29,7 @@ from fleet.telemetry.telemetry import start_telemetry
 from policies.bundle import BundleRefused
 from policies.live import LiveGate
 from workers.faultpoints import VARIABLE, planned
+from workers.health import Watch
 from workers.leases import LeaseKeeper
 from workers.runner import HandlerRunner
 from workers.site import Site
@@ -57,6 +58,11 @@ def main() -> int:
     )
     parser.add_argument("--lanes", help="names with commas between; default: all")
     parser.add_argument("--ready-file", type=Path, help="written once the lanes are served")
+    parser.add_argument(
+        "--health-file",
+        type=Path,
+        help="says how the lanes are; `python -m workers.health` reads it",
+    )
     parser.add_argument("--verify", metavar="RUN", help="verify a run instead of working")
     parser.add_argument("--json", action="store_true", help="with --verify: one JSON object")
     arguments = parser.parse_args()
@@ -67,7 +73,7 @@ def main() -> int:
             return _verify(settings, arguments.verify, as_json=arguments.json)
         lanes = load_lanes(settings.lanes_file)
         chosen = _chosen(lanes, arguments.lanes)
-        run(_serve(settings, lanes, chosen, arguments.ready_file))
+        run(_serve(settings, lanes, chosen, arguments.ready_file, arguments.health_file))
     except (FleetError, BundleRefused, KeyError) as cause:
         sys.stderr.write(f"{cause.args[0] if cause.args else cause}\n")
         return 2
@@ -75,7 +81,11 @@ def main() -> int:
 
 
 async def _serve(
-    settings: Settings, table: LaneTable, lanes: list[Lane], ready_file: Path | None
+    settings: Settings,
+    table: LaneTable,
+    lanes: list[Lane],
+    ready_file: Path | None,
+    health_file: Path | None,
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -111,7 +121,17 @@ async def _serve(
                 if ready_file is not None:
                     write_ready(ready_file, worker=worker, lanes=[lane.name for lane in lanes])
                 _log.info("%s serves %s", worker, ", ".join(lane.name for lane in lanes))
-                await serve(site, lanes, stop, settings.grace)
+                with LedgerReader(settings.ledger_address) as reader:
+                    watch = Watch(
+                        lanes,
+                        reader=reader,
+                        bus=bus,
+                        clock=clock,
+                        left_behind=lambda: runner.left_behind,
+                    )
+                    await serve(
+                        site, lanes, stop, settings.grace, watch=watch, health_file=health_file
+                    )
     runner.close()
 
 

@@ -36,6 +36,7 @@ async def serve(
     lanes: Sequence[Lane],
     stop: asyncio.Event,
     grace: float,
+    *,
     watch: Watch | None = None,
     health_file: Path | None = None,
 ) -> None:
