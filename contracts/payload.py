@@ -30,12 +30,14 @@ class Payload(Fact):
     """Base of every payload. `DETERMINISTIC`: same inputs and files give the same bytes.
 
     `MUTATES`: the handler writes to a source system, which needs explicit permission.
+    `HIGH_RISK`: it needs two people's approval, and working hours.
     """
 
     KIND: ClassVar[str]
     VERSION: ClassVar[int] = 1
     DETERMINISTIC: ClassVar[bool] = False
     MUTATES: ClassVar[bool] = False
+    HIGH_RISK: ClassVar[bool] = False
 
 
 class UnknownKind(LookupError):

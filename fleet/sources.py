@@ -24,6 +24,18 @@ class SourceUnknown(FleetError):
         self.name = name
 
 
+def system_of(address: str) -> str:
+    """Which of the systems that rules know an address is part of: `sql`, `files` or `graph`."""
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        return "files"
+    host = rest.partition("/")[0].casefold()
+    is_graph = scheme.casefold() in {"onedrive", "graph", "sharepoint"} or (
+        scheme.casefold() == "https" and host.endswith(("graph.microsoft.com", ".sharepoint.com"))
+    )
+    return "graph" if is_graph else "sql"
+
+
 def read_sources(path: Path) -> dict[str, str]:
     """Addresses by name: a SQLAlchemy URL or a folder. No file means no sources.
 

@@ -28,11 +28,14 @@ REQUIRED = frozenset(
     {
         "agent.never_a_result_of_compute",
         "agent.never_an_input_of_compute",
+        "approval.two_people",
         "audience.shows_only_what_was_published",
         "audience.work_in_progress_stays_inside",
+        "hours.high_risk_while_people_are_there",
         "leaving.holds_a_secret",
         "leaving.not_scanned",
         "mutation.needs_permission",
+        "onedrive.read_only",
         "scope.artifact_of_another_tenant",
         "scope.input_of_another_tenant",
     }
@@ -58,6 +61,8 @@ class Rule:
     gates: tuple[Gate, ...]
     subject: str
     """The file it stands in, or `lane` for a permit."""
+    holds: bool = False
+    """Whether it holds what it forbids, and does not deny it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +79,10 @@ class Bundle:
     """Of every rule, by id."""
     schema: cedarpy.Schema
     rules: cedarpy.PolicySet
+    firm: cedarpy.PolicySet
+    """The rules without those that only hold."""
+    holding: frozenset[str]
+    """Guardrails with `@verdict("hold")`: what they forbid, an approval or the time may allow."""
     probes: cedarpy.PolicySet
     """The conditions of the permits one by one: see LanePermit.probes."""
 
@@ -106,6 +115,7 @@ def load_bundle(folder: Path, lanes: LaneTable, *, required: frozenset[str] = RE
         raise BundleRefused([*faults, f"{SCHEMA_FILE}: {fault}"]) from None
     if faults:
         raise BundleRefused(faults)
+    holding = frozenset(rule.id for rule in guardrails if rule.holds)
     return Bundle(
         digest=_digest(files, lanes),
         lanes=lanes,
@@ -116,6 +126,8 @@ def load_bundle(folder: Path, lanes: LaneTable, *, required: frozenset[str] = RE
         | {permit.id: permit.reason for permit in permits},
         schema=schema,
         rules=rules,
+        firm=_without(rules, holding),
+        holding=holding,
         probes=probes,
     )
 
@@ -135,6 +147,14 @@ def _read(folder: Path, faults: list[str]) -> dict[str, str]:
         except (OSError, UnicodeDecodeError) as fault:
             faults.append(f"{name} cannot be read: {getattr(fault, 'strerror', None) or fault}")
     return files
+
+
+def _without(rules: cedarpy.PolicySet, names: frozenset[str]) -> cedarpy.PolicySet:
+    policies = rules.to_pst().static_policies
+    kept = {key: rule for key, rule in policies.items() if rule.annotations["id"] not in names}
+    return cedarpy.PolicySet.from_pst(
+        pst.PolicySet(templates={}, static_policies=kept, template_links=())
+    )
 
 
 def _limits(files: dict[str, str], faults: list[str]) -> Limits | None:
@@ -168,6 +188,7 @@ def _guardrails(name: str, text: str, faults: list[str]) -> list[Rule]:
                     reason=policy.annotations["reason"],
                     gates=_gates(policy.action),
                     subject=subject,
+                    holds="verdict" in policy.annotations,
                 )
             )
     return rules
@@ -181,6 +202,9 @@ def _rule_faults(policy: pst.Template, subject: str) -> Iterator[str]:
     above, _, rest = name.partition(".")
     if above != subject or _RULE_NAME.fullmatch(rest) is None:
         yield f"{said} needs an @id like {subject}.what_it_forbids"
+    verdict = policy.annotations.get("verdict")
+    if verdict is not None and (verdict != "hold" or _gates(policy.action) != (Gate.EXECUTE,)):
+        yield f'{said}: a verdict can only be "hold", and only at execute'
     reason = policy.annotations.get("reason", "")
     if len(reason) < 20 or not reason.endswith("."):
         yield f"{said} needs an @reason, a whole sentence"

@@ -34,6 +34,14 @@ class Taint(StrEnum):
     AI = AI_TAINT
 
 
+class System(StrEnum):
+    """What a source is part of."""
+
+    SQL = "sql"  # a database
+    FILES = "files"  # a folder
+    GRAPH = "graph"  # OneDrive, SharePoint: all behind Microsoft Graph
+
+
 class FindingKind(StrEnum):
     """What the scanner finds in a file that must not leave."""
 
@@ -93,6 +101,14 @@ class ExecuteFacts(GateFacts):
     input_taints: Sorted[Taint]
     input_tenants: Sorted[Tenant]
     input_audiences: Sorted[Audience]
+    systems: Sorted[System]
+    """That the task's sources are in."""
+    high_risk: bool = Field(strict=True)
+    """Whether this kind is high-risk work anywhere; a lane can make more so."""
+    approvers: Sorted[Word]
+    """Who approved this very task, by its digest."""
+    working_hours: bool = Field(strict=True)
+    """Whether it is within those of the bundle."""
 
 
 class PublishFacts(GateFacts):

@@ -8,13 +8,14 @@ acts on it is not decided here.
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import cedarpy
 from pydantic import JsonValue, ValidationError
 
+from contracts.approval import others
 from contracts.decision import Cause, Decision, Gate, Reason, Verdict
 from contracts.fact import JsonObject
 from policies.bundle import Bundle
@@ -24,6 +25,9 @@ _NOT_EVALUATED = Reason(rule="error", text="The rules could not be evaluated on 
 _NOTHING_PERMITS = Reason(
     rule="default", text="No permit covers this, and nothing is allowed without one."
 )
+
+
+_VERDICTS = {Cause.PERMIT: Verdict.ALLOW, Cause.APPROVAL: Verdict.HOLD}
 
 
 class PolicyGate:
@@ -80,6 +84,8 @@ class PolicyGate:
         if any(answer.diagnostics.errors for answer in answers):
             # The engine's own words can hold values: they are not passed on.
             cause, reasons = Cause.ERROR, (_NOT_EVALUATED, *forbidden)
+        elif forbidden and self._only_held(requests, forbidden):
+            cause, reasons = Cause.APPROVAL, forbidden
         elif forbidden:
             cause, reasons = Cause.FORBID, forbidden
         elif refused or not answers:
@@ -88,6 +94,13 @@ class PolicyGate:
         else:
             cause, reasons = Cause.PERMIT, self._reasons(answers)
         return self._decision(gate, facts.model_dump(mode="json"), cause, reasons, near)
+
+    def _only_held(self, requests: Iterable[dict[str, Any]], forbidden: Sequence[Reason]) -> bool:
+        """Whether all would be allowed but for rules that only hold."""
+        return {reason.rule for reason in forbidden} <= self.bundle.holding and all(
+            self._ask(request, self.bundle.firm).decision is cedarpy.Decision.Allow
+            for request in requests
+        )
 
     def _malformed(self, gate: Gate, text: str, raised: ValidationError) -> Decision:
         """Denied, with the names of the faulty facts; only facts that passed are recorded."""
@@ -115,7 +128,7 @@ class PolicyGate:
         whole = json.dumps([gate, facts], sort_keys=True, separators=(",", ":"))
         return Decision(
             gate=gate,
-            verdict=Verdict.ALLOW if cause is Cause.PERMIT else Verdict.DENY,
+            verdict=_VERDICTS.get(cause, Verdict.DENY),
             cause=cause,
             reasons=reasons,
             near_misses=near,
@@ -141,6 +154,10 @@ class PolicyGate:
                     "input_taints": _words("Taint", facts.input_taints),
                     "input_tenants": _words("Tenant", facts.input_tenants),
                     "input_audiences": _words("Audience", facts.input_audiences),
+                    "systems": _words("System", facts.systems),
+                    "high_risk": facts.high_risk or self._lane_high_risk(facts.lane),
+                    "approvals_of_others": len(others(facts.approvers, facts.requester)),
+                    "working_hours": facts.working_hours,
                 }
                 return [_request(facts, facts.lane, context)]
             case PublishFacts():
@@ -180,6 +197,9 @@ class PolicyGate:
 
     def _lane_mutates(self, name: str) -> bool:
         return any(lane.mutates for lane in self.bundle.lanes if lane.name == name)
+
+    def _lane_high_risk(self, name: str) -> bool:
+        return any(lane.high_risk for lane in self.bundle.lanes if lane.name == name)
 
     def _ask(self, request: dict[str, Any], rules: cedarpy.PolicySet) -> cedarpy.AuthzResult:
         return cedarpy.is_authorized(request, rules, self._entities, schema=self.bundle.schema)

@@ -1,17 +1,15 @@
-"""What rules measure against: a bundle's version, working hours, and each tenant's quota.
+"""What rules measure against: a bundle's version and its working hours.
 
-Pure types and one reader of text. The clock is an argument; the ledger reserves, not this.
+Pure types and one reader of text. The clock is an argument.
 """
 
 import tomllib
-from collections.abc import Mapping
 from datetime import datetime, time, timedelta
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from contracts.artifact import Tenant
 from contracts.fact import StrictFact
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -61,37 +59,11 @@ class WorkingHours(StrictFact):
         raise AssertionError("a week has every day")
 
 
-class Quota(StrictFact):
-    """The most that one tenant may have."""
-
-    open_runs: int = Field(ge=0)
-    runs_a_day: int = Field(ge=0)
-
-
-class _Quotas(Quota):
-    tenants: Mapping[Tenant, Mapping[str, int]] = {}
-
-    @model_validator(mode="after")
-    def _own_ones_are_quotas(self) -> Self:
-        for tenant in self.tenants:
-            self.of(tenant)
-        return self
-
-    def of(self, tenant: str) -> Quota:
-        common = {"open_runs": self.open_runs, "runs_a_day": self.runs_a_day}
-        return Quota.model_validate(common | dict(self.tenants.get(tenant, {})))
-
-
 class Limits(StrictFact):
     """The whole of bundle.toml."""
 
     version: int = Field(ge=1)
     working_hours: WorkingHours
-    quota: _Quotas
-
-    def quota_of(self, tenant: str) -> Quota:
-        """A tenant's own quota, the common one where it names nothing of its own."""
-        return self.quota.of(tenant)
 
 
 def limits_of(text: str) -> Limits:

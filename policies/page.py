@@ -29,6 +29,7 @@ _CAUSES = {
     Cause.FORBID: "Denied: every guardrail that applied is named.",
     Cause.NO_PERMIT: "Denied: no permit covers it (reason `default`). Near misses name the permits "
     "that lack one condition, and which.",
+    Cause.APPROVAL: "Held: only guardrails that hold stand in its way, and each is named.",
     Cause.ERROR: "Denied: a fact is missing, unknown or malformed (reason `facts`), or the rules "
     "could not be evaluated (reason `error`).",
 }
@@ -59,6 +60,16 @@ fact or a word, lack either, permit something, or lack a guardrail that must be 
 whole, with every fault named. `policies/cases/` holds facts with the verdict and the exact rules
 that must decide; the tests also drop and twist every rule and condition, and fail where no case
 notices.
+
+A guardrail with `@verdict("hold")` holds what it forbids: the task waits for approvals or for its
+hours, if that is all that stands in its way.
+
+Every change needs a higher `version` in `bundle.toml`, where the working hours are, too. Dispatcher
+and workers look for changed files every few seconds. They read them aside, check them, hold them to
+their cases (those in `cases/` beside the rules, else the packaged ones) and swap them in at once;
+rules with any fault leave the old ones in force, and each process logs why. The version travels in
+the envelope as its generation: a worker with older rules than those that admitted a run gives its
+tasks back.
 """
 
 

@@ -17,7 +17,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from contracts.artifact import ArtifactPointer
 from contracts.decision import Decision, Gate, Verdict
 from contracts.envelope import Envelope, MalformedEnvelope, decoded
-from contracts.fact import JsonObject
 from contracts.lane import Lane
 from contracts.outcome import Failed, Fault, FaultKind, Interrupted, Outcome, Produced
 from contracts.states import State
@@ -31,6 +30,7 @@ from fleet.telemetry import names
 from fleet.telemetry.context import traceparent_of
 from policies.retry import Advance, Close, Release, RetryAt, decide
 from workers.bench import laid_out, scratch_folder
+from workers.execute_facts import execute_facts
 from workers.guard import failed
 from workers.leases import End, Lease
 from workers.outputs import inputs_of, release
@@ -155,7 +155,8 @@ async def decided(envelope: Envelope, lane: Lane, site: Site) -> Decision | None
     gate = await gate_of(envelope.generation, site)
     if gate is None:
         return None
-    return gate.decide_values(Gate.EXECUTE, _execute_facts(envelope, lane, site))
+    facts = await asyncio.to_thread(execute_facts, envelope, lane, site)
+    return gate.decide_values(Gate.EXECUTE, facts)
 
 
 def not_permitted(decision: Decision | None) -> Attempted:
@@ -331,24 +332,6 @@ def _letter(
             "at": site.clock.now(),
         }
     )
-
-
-def _execute_facts(envelope: Envelope, lane: Lane, site: Site) -> JsonObject:
-    """What the execute gate reads. Unchecked: an envelope's word may not be one that rules know."""
-    inputs = inputs_of(envelope)
-    return {
-        "lane": lane.name,
-        "kind": envelope.kind,
-        "stage": envelope.stage,
-        "tenant": envelope.scope.tenant,
-        "audience": envelope.scope.audience,
-        "requester": envelope.requester,
-        "flags": list(envelope.flags),
-        "mutates": site.registry.find(envelope.kind, envelope.version).MUTATES,
-        "input_taints": [taint for pointer in inputs for taint in pointer.taints],
-        "input_tenants": [pointer.scope.tenant for pointer in inputs],
-        "input_audiences": [pointer.scope.audience for pointer in inputs],
-    }
 
 
 def _fault(kind: FaultKind, code: str, message: str) -> Failed:

@@ -13,7 +13,7 @@ _CAUSES = {
     Cause.FORBID: "a guardrail applies",
     Cause.NO_PERMIT: "no permit covers it, and nothing is allowed without one",
     Cause.ERROR: "the facts could not be judged, and what cannot be judged is denied",
-    Cause.APPROVAL: "it waits for approval",
+    Cause.APPROVAL: "high-risk work waits for its approvals or its hours",
 }
 _WIDTH = 100
 

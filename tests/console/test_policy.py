@@ -26,6 +26,10 @@ FACTS: JsonObject = {
     "input_taints": [],
     "input_tenants": ["acme"],
     "input_audiences": ["internal"],
+    "systems": ["sql"],
+    "high_risk": False,
+    "approvers": [],
+    "working_hours": True,
 }
 
 

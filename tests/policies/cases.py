@@ -33,6 +33,7 @@ def the_matrix() -> list[Case]:
             "audience": "internal",
             "lane": lane.name,
             "input_tenants": [tenant],
+            "approvers": ["ada", "grace"],
             "artifact_tenant": tenant,
         }
         serves = lane.tenants == ("*",) or tenant in lane.tenants

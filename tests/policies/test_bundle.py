@@ -13,7 +13,7 @@ from contracts.artifact import Audience, Tier
 from contracts.lane import Lane, LaneTable
 from fleet.lanes import load_lanes
 from policies.bundle import BundleRefused, load_bundle
-from policies.facts import FindingKind, Flag, Taint
+from policies.facts import FindingKind, Flag, System, Taint
 from tests.policies.cases import RULES, the_lanes
 
 Edit = Callable[[str], str]
@@ -42,7 +42,7 @@ def test_the_fleets_own_lanes_and_rules_are_good() -> None:
     }
 
 
-@pytest.mark.parametrize("words", [Tier, Audience, Flag, Taint, FindingKind])
+@pytest.mark.parametrize("words", [Tier, Audience, Flag, Taint, FindingKind, System])
 def test_schema_and_facts_know_the_same_words(words: type[StrEnum]) -> None:
     """A word that Python accepts is one that rules can name, and no other."""
     schema = (RULES / "schema.cedarschema").read_text()
