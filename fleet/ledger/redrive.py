@@ -241,7 +241,11 @@ def _opening(one: Redrive) -> dict[str, Any]:
 
 
 def _task_event(one: Redrive, old: AnyRow, queued: AnyRow) -> dict[str, Any]:
-    how = "redriven" if one.edit is None else "redriven with its payload edited"
+    how = "redriven"
+    if one.edit is not None:
+        how += (
+            f" with its payload edited ({', '.join(str(s['path']) for s in one.edit.difference)})"
+        )
     event = an_event(
         at=one.now,
         run=old.run,

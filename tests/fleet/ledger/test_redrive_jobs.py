@@ -266,7 +266,7 @@ async def test_an_edited_payload_travels_with_the_next_attempt(
     detail = reader.task(task)
     assert detail.payload == {"limit": 5}
     assert detail.history[-1].facts == {"redrives": 1, "edit": patch}
-    assert "payload edited" in detail.history[-1].detail
+    assert "payload edited (/limit): a smaller one" in detail.history[-1].detail
 
 
 async def test_an_edit_of_an_attempt_that_is_over_changes_nothing(
