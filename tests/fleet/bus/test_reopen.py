@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import gc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,13 @@ from tests.fleet.bus.test_bus import a_message, receiving
 
 # The SDK drops a socket that the other side has cut without closing it; the collector closes it.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """What the SDK left open is closed within the test that left it."""
+    yield
+    gc.collect()
 
 
 async def test_a_cut_connection_is_opened_again(bus: Bus, broker: RunningBus) -> None:
