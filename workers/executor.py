@@ -9,11 +9,12 @@ unrun. Locks may be lost at any time: correctness rests on the lease and its epo
 import asyncio
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from contracts.approval import task_digest
 from contracts.artifact import ArtifactPointer
 from contracts.decision import Decision, Gate, Verdict
 from contracts.envelope import Envelope, MalformedEnvelope, decoded
@@ -24,7 +25,15 @@ from fleet.artifacts.errors import ArtifactRefused
 from fleet.bus.errors import BusUnavailable, MessageTooLarge, SettleFailed
 from fleet.bus.receiver import Delivery
 from fleet.ledger.errors import IllegalRecord, LedgerBusy, LedgerError, StaleEpoch
-from fleet.ledger.rows import Claim, Claimed, DeadLetter, NotClaimed, Record, Recorded
+from fleet.ledger.rows import (
+    ApprovalAsked,
+    Claim,
+    Claimed,
+    DeadLetter,
+    NotClaimed,
+    Record,
+    Recorded,
+)
 from fleet.relay import relay
 from fleet.telemetry import names
 from fleet.telemetry.context import traceparent_of
@@ -42,6 +51,9 @@ from workers.stages.handler import StageFault
 
 _log = logging.getLogger(__name__)
 
+_APPROVAL_WAITS = timedelta(days=3)
+"""How long an approval is asked for; the run's deadline may end it sooner."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempted:
@@ -51,6 +63,8 @@ class Attempted:
     decisions: tuple[Decision, ...] = ()
     outputs: tuple[ArtifactPointer, ...] = ()
     held: bool = False
+    waits_for_hours: bool = False
+    """Held for nothing but the time of day."""
 
 
 async def work(delivery: Delivery, lane: Lane, site: Site) -> None:
@@ -156,7 +170,12 @@ async def decided(envelope: Envelope, lane: Lane, site: Site) -> Decision | None
     if gate is None:
         return None
     facts = await asyncio.to_thread(execute_facts, envelope, lane, site)
-    return gate.decide_values(Gate.EXECUTE, facts)
+    decision = gate.decide_values(Gate.EXECUTE, facts)
+    if decision.verdict is Verdict.HOLD:
+        # Only what is held costs a look at who has approved it.
+        by = await site.ledger.approvers(envelope.task, task_digest(envelope))
+        decision = gate.decide_values(Gate.EXECUTE, facts | {"approvers": [*by]})
+    return decision
 
 
 def not_permitted(decision: Decision | None) -> Attempted:
@@ -164,7 +183,12 @@ def not_permitted(decision: Decision | None) -> Attempted:
     if decision is None:
         return Attempted(outcome=Interrupted())
     held = decision.verdict is Verdict.HOLD
-    return Attempted(outcome=_denied(decision), decisions=(decision,), held=held)
+    return Attempted(
+        outcome=_denied(decision),
+        decisions=(decision,),
+        held=held,
+        waits_for_hours=held and all(r.rule.startswith("hours.") for r in decision.reasons),
+    )
 
 
 async def handled(
@@ -220,6 +244,9 @@ def recording(
             state = State.QUEUED
         case Close(state=closed):
             state = State.HELD if attempted.held else closed
+    if attempted.waits_for_hours:
+        hours = site.gate.bundle.limits.working_hours
+        state, retry_at = State.RETRYING, hours.next_opening(now).astimezone(UTC)
     produced = outcome if isinstance(outcome, Produced) else Produced()
     return Record(
         task=envelope.task,
@@ -231,6 +258,7 @@ def recording(
         outputs=attempted.outputs,
         inputs=inputs_of(envelope),
         decisions=attempted.decisions,
+        asks=_asked(envelope, attempted, now) if state is State.HELD else None,
         partitions=produced.partitions,
         facts=dict(produced.facts),
         retry_at=retry_at,
@@ -336,6 +364,13 @@ def _letter(
 
 def _fault(kind: FaultKind, code: str, message: str) -> Failed:
     return Failed(fault=Fault(kind=kind, code=code, message=message))
+
+
+def _asked(envelope: Envelope, attempted: Attempted, now: datetime) -> ApprovalAsked:
+    reasons = "; ".join(r.text for d in attempted.decisions for r in d.reasons)
+    return ApprovalAsked(
+        digest=task_digest(envelope), reasons=reasons, expires=now + _APPROVAL_WAITS
+    )
 
 
 def _denied(decision: Decision) -> Failed:

@@ -8,6 +8,7 @@ FleetError
     JobEnded        the redrive is done already
     IllegalRecord   the record does not fit the task's stage
     UnknownRow      no run or task of this id, or more than one of this prefix
+    VoteRefused     an approval or refusal that does not count
     LedgerMissing   there is no ledger at this address
     LedgerBusy      the database stayed locked or away for longer than the writer waits
     LedgerClosed    the ledger was closed before this was written
@@ -59,6 +60,13 @@ class IllegalRecord(LedgerError):
 
 class UnknownRow(LedgerError):
     """No run or task has this id or prefix, or several have this prefix."""
+
+
+class VoteRefused(LedgerError):
+    """An approval or refusal that does not count. Nothing was written."""
+
+    def __init__(self, task: str, why: str) -> None:
+        super().__init__(f"task {task}: {why}; nothing was written")
 
 
 class LedgerMissing(LedgerError):

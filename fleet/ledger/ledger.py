@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from contracts.request import RunAccepted
 from contracts.states import State
 from fleet.ledger import (
+    approvals,
     cancel,
     claim,
     fingerprints,
@@ -177,6 +178,14 @@ class Ledger:
     async def mark_relayed(self, seqs: Sequence[int], now: datetime) -> None:
         """The bus has taken these rows. Marking twice is harmless."""
         await self._writer.submit(outbox.mark_relayed, outbox.Relayed(seqs=tuple(seqs), now=now))
+
+    async def vote(self, vote: approvals.Vote) -> approvals.Voted:
+        """Approve or refuse a held task. Raises UnknownRow, VoteRefused."""
+        return await self._writer.submit(approvals.vote, vote)
+
+    async def approvers(self, task: str, digest: str) -> tuple[str, ...]:
+        """Who approved this digest of a task, once enough had."""
+        return await asyncio.to_thread(approvals.approvers, self._reading, task, digest)
 
     async def sweep(self, now: datetime, rules: sweep.SweepRules = sweep.SweepRules()) -> Swept:  # noqa: B008 - frozen
         """Move what nobody moves any more: expired leases, deadlines, lost messages, gone workers.

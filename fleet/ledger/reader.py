@@ -17,6 +17,7 @@ from contracts.plan import RunGraph
 from contracts.request import RunRequest
 from contracts.states import State
 from fleet.ledger import tables
+from fleet.ledger.approvals import ApprovalRow, waiting
 from fleet.ledger.database import open_reading_engine, sqlite_file
 from fleet.ledger.dead_groups import dead_groups, preview
 from fleet.ledger.decided import recorded
@@ -175,6 +176,11 @@ class LedgerReader:
         `run <id>` or `task <id>`."""
         with self._engine.connect() as connection:
             return list(recorded(connection, limit))
+
+    def approvals(self, limit: int = 100) -> list[ApprovalRow]:
+        """Held tasks that wait for people; what expires first comes first."""
+        with self._engine.connect() as connection:
+            return waiting(connection, limit)
 
     def find_task(self, prefix: str) -> str:
         """The id of the one task whose id starts so. Raises UnknownRow."""

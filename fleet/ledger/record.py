@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 from contracts.states import FINAL, State, may_move
 from fleet.ledger import tables
 from fleet.ledger.advance import Closed, advance, hold
+from fleet.ledger.approvals import ask
 from fleet.ledger.errors import IllegalMove, IllegalRecord, LedgerError, StaleEpoch
 from fleet.ledger.fingerprints import fingerprint_of
 from fleet.ledger.moves import (
@@ -138,6 +139,7 @@ def _write_down(
         return {}, {}
     _close_attempts(connection, won)
     _add_artifacts(connection, won)
+    ask(connection, won)
     append_events(connection, [_event(one, row) for one, row in won])
     runs = dict.fromkeys(row.run for _, row in won)
     now = max(one.now for one, _ in won)

@@ -74,6 +74,15 @@ class NotClaimed(Fact):
     holder: str | None = None
 
 
+class ApprovalAsked(Fact):
+    """What people are asked to approve before a held task may go on."""
+
+    digest: str
+    """contracts.approval.task_digest."""
+    reasons: str
+    expires: AwareDatetime
+
+
 class Record(Fact):
     """How an attempt ended, and everything that it leaves behind."""
 
@@ -88,6 +97,8 @@ class Record(Fact):
     inputs: tuple[ArtifactPointer, ...] = ()
     """What was read, in the order of the envelope."""
     decisions: tuple[Decision, ...] = ()
+    asks: ApprovalAsked | None = None
+    """For `held`: the approval that it waits for."""
     partitions: tuple[str, ...] | None = None
     """What the stage discovered. Needed, though it may be empty, where a stage fans out over it."""
     facts: JsonObject = {}

@@ -1,10 +1,11 @@
 """The sweep: what nobody moves any more is moved on.
 
-Five finds, each bounded and each guarded in its update, so that any number of processes may sweep
+Six finds, each bounded and each guarded in its update, so that any number of processes may sweep
 and a second sweep finds nothing left of the first:
 
 - a lease that ran out: the attempt is over, another is promised, or the task is dead;
 - a task past its deadline that no worker holds: dead (held: denied);
+- an approval that nobody answered in time: the task is denied;
 - a queued attempt whose message is lost: promised again, under a new attempt and message id;
 - a worker that fell silent: gone;
 - tasks that a fan-out made ready and that were too many for its transaction: promised.
@@ -24,6 +25,7 @@ from contracts.outcome import Fault, FaultKind
 from contracts.states import FINAL, State
 from fleet.ledger import tables
 from fleet.ledger.advance import Closed, advance, hold, queue_ready
+from fleet.ledger.approvals import expire
 from fleet.ledger.claim import LEASE_EXPIRED
 from fleet.ledger.errors import LedgerError
 from fleet.ledger.fingerprints import fingerprint_of
@@ -82,6 +84,7 @@ def sweep(connection: Connection, asked: Sequence[Sweep]) -> Sequence[Swept | Le
 def _sweep(connection: Connection, now: datetime, rules: SweepRules) -> Swept:
     requeued, dead = _expired_leases(connection, now, rules)
     expired = _past_deadlines(connection, now, rules)
+    expired += expire(connection, now, rules.limit)
     gone = _silent_workers(connection, now, rules)
     return Swept(
         requeued=requeued,

@@ -35,13 +35,14 @@ READY = text("task.state = 'waiting' AND task.pending = 0")
 LEASED = text("task.state = 'running'")
 OPEN = text("task.state IN ('queued', 'running', 'retrying', 'held', 'parked')")
 DEAD = text("task.state IN ('failed', 'dead', 'denied', 'parked')")
+UNANSWERED = text("approval.state = 'open'")
 DUE = text("outbox.relayed IS NULL")
 OF_RUN = text("event.task IS NULL")
 REDRIVING = text("redrive_job.state = 'running'")
 
 
 def _partial(name: str, *columns: str, where: TextClause) -> Index:
-    bare = text(re.sub(r"\b(task|outbox|event|redrive_job)\.", "", where.text))
+    bare = text(re.sub(r"\b(task|outbox|event|redrive_job|approval)\.", "", where.text))
     return Index(name, *columns, sqlite_where=bare, postgresql_where=bare, mssql_where=bare)
 
 
@@ -277,6 +278,31 @@ redrive_item = Table(
     Column("note", Text),
     Index(None, "task"),
     sqlite_with_rowid=False,
+)
+
+approval = Table(
+    "approval",
+    metadata,
+    Column("task", key(), primary_key=True),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("digest", key(64), nullable=False),
+    Column("reasons", Text, nullable=False),
+    Column("asked", UtcTime, nullable=False),
+    Column("expires", UtcTime, nullable=False),
+    # open, approved, refused, expired
+    Column("state", key(12), nullable=False),
+    _partial("ix_approval_open", "expires", where=UNANSWERED),
+)
+
+vote = Table(
+    "vote",
+    metadata,
+    Column("task", key(), primary_key=True),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("person", key(120), primary_key=True),
+    Column("approves", Boolean, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
 )
 
 span = Table(
