@@ -28,13 +28,15 @@ class ChaosStep(Payload):
     run: str
     width: int = 0
     big: bool = False
+    work: float = 0.0
+    """Seconds."""
 
 
 def carry_out(bench: Workbench) -> Produced:
     """Work a moment, append one line to the effect log, leave the same mark in the output."""
     step = bench.payload
     assert isinstance(step, ChaosStep)
-    threading.Event().wait(0.05)
+    threading.Event().wait(step.work)
     mark = {"run": step.run, "place": f"{step.stage}/{step.of}", "mark": secrets.token_hex(8)}
     line = json.dumps(mark, sort_keys=True)
     log = os.open(os.environ[EFFECTS], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)

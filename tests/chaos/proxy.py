@@ -15,6 +15,7 @@ class Proxy:
         self._deaf = False
         self._loop = asyncio.new_event_loop()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
 
     def cut(self) -> None:
         """End every connection without a goodbye."""
@@ -28,9 +29,18 @@ class Proxy:
         for writer in list(self._writers):
             writer.transport.abort()
 
+    async def _close(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        await self._cut()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
     async def _serve(self) -> None:
-        server = await asyncio.start_server(self._forward, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._forward, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -47,6 +57,7 @@ class Proxy:
         await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         for pump in pumps:
             pump.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
         for one in pair:
             one.transport.abort()
         self._writers -= pair
@@ -73,6 +84,7 @@ def proxied(target: int) -> Iterator[Proxy]:
     try:
         yield proxy
     finally:
-        proxy._call(proxy._cut())
+        proxy._call(proxy._close())
         proxy._loop.call_soon_threadsafe(proxy._loop.stop)
         thread.join(5)
+        proxy._loop.close()

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import policies
 from console.stack.components import LocalBus, bus_connection
 from console.stack.process import Child, Component, kill_group
 from contracts.artifact import Audience, Scope
 from contracts.ids import run_id
-from contracts.lane import LaneTable
 from contracts.plan import RunGraph, StagePlan
 from contracts.request import RunRequest
 from contracts.states import FINAL
@@ -62,14 +62,20 @@ class Rig:
     workers: list[Child]
     proxy: Proxy
     environment: dict[str, str]
-    lanes: LaneTable
     reader: LedgerReader
     _gate: PolicyGate
     _victims: list[Child] = field(default_factory=list)
 
-    def start_run(self, *, big: bool = False) -> str:
-        """One run of TASKS tasks; its id. The dispatcher relays and sweeps."""
-        return asyncio.run(self._start(big))
+    def start_run(
+        self, *, big: bool = False, width: int = WIDTH, stages: int = 2, work: float = 0.05
+    ) -> str:
+        """One run: a list, `stages` aligned stages of `width` partitions, a gathering; its id.
+
+        Each handler works for `work` seconds. The dispatcher relays and sweeps.
+        """
+        return asyncio.run(
+            self._start(lambda run: _graph(run, big=big, width=width, stages=stages, work=work))
+        )
 
     def victim(self, **environment: str) -> Child:
         """One more worker, which something will happen to."""
@@ -146,7 +152,7 @@ class Rig:
             if child.due():
                 child.restart()
 
-    async def _start(self, big: bool) -> str:
+    async def _start(self, graph: Callable[[str], RunGraph]) -> str:
         now = datetime.now(UTC)
         run = run_id(now, os.urandom(10))
         scope = Scope(tenant="acme", audience=Audience.TENANT)
@@ -168,7 +174,7 @@ class Rig:
                 NewRun(
                     run=run,
                     request=request,
-                    graph=_graph(run, big),
+                    graph=graph(run),
                     admitted=admitted,
                     submitted=now,
                     deadline=now + timedelta(hours=1),
@@ -178,9 +184,9 @@ class Rig:
         return run
 
 
-def _graph(run: str, big: bool) -> RunGraph:
+def _graph(run: str, *, big: bool, width: int, stages: int, work: float) -> RunGraph:
     def stage(name: str, *needs: str, each: bool = False) -> StagePlan:
-        payload = {"stage": name, "run": run, "width": WIDTH, "big": big and each}
+        payload = {"stage": name, "run": run, "width": width, "big": big and each, "work": work}
         return StagePlan(
             name=name,
             kind="chaos.step",
@@ -194,9 +200,8 @@ def _graph(run: str, big: bool) -> RunGraph:
     return RunGraph(
         stages=(
             stage("list"),
-            stage("fetch", "list", each=True),
-            stage("clean", "fetch", each=True),
-            stage("gather", "clean"),
+            *(stage(f"part{n}", f"part{n - 1}" if n else "list", each=True) for n in range(stages)),
+            stage("gather", f"part{stages - 1}"),
         )
     )
 
@@ -206,10 +211,10 @@ def a_worker(name: str, environment: dict[str, str], home: Path) -> Child:
 
 
 @contextlib.contextmanager
-def a_rig(home: Path) -> Iterator[Rig]:
+def a_rig(home: Path, *, lanes: str = _LANES, workers: int = 2) -> Iterator[Rig]:
     """A running fleet under `home`, ended by its ids when the block ends."""
     home.mkdir(parents=True, exist_ok=True)
-    (home / "lanes.toml").write_text(_LANES, encoding="utf-8")
+    (home / "lanes.toml").write_text(lanes, encoding="utf-8")
     big = home / "big.bin"
     with big.open("wb") as file:
         file.truncate(_LIMIT + 1024 * 1024)
@@ -234,9 +239,9 @@ def a_rig(home: Path) -> Iterator[Rig]:
         bus = Child(planned.component(environment), home)
         children.append(bus)
         _ready(bus)
-        lanes = load_lanes(home / "lanes.toml")
+        table = load_lanes(home / "lanes.toml")
         with BusAdmin(bus_connection(planned.admin_port), planned.certificate) as admin:
-            admin.ensure_queues(lanes)
+            admin.ensure_queues(table)
         dispatcher = Child(
             Component(
                 name="dispatcher",
@@ -245,15 +250,13 @@ def a_rig(home: Path) -> Iterator[Rig]:
             ),
             home,
         )
-        workers = [a_worker(f"worker-{n}", environment, home) for n in (1, 2)]
-        children += [dispatcher, *workers]
-        for child in (dispatcher, *workers):
+        started = [a_worker(f"worker-{n + 1}", environment, home) for n in range(workers)]
+        children += [dispatcher, *started]
+        for child in (dispatcher, *started):
             _ready(child)
         reader = opened.enter_context(LedgerReader(f"sqlite:///{home / 'ledger.db'}"))
-        import policies
-
-        gate = PolicyGate(load_bundle(Path(policies.__file__).parent / "rules", lanes))
-        rig = Rig(home, bus, dispatcher, workers, proxy, environment, lanes, reader, gate)
+        gate = PolicyGate(load_bundle(Path(policies.__file__).parent / "rules", table))
+        rig = Rig(home, bus, dispatcher, started, proxy, environment, reader, gate)
         opened.callback(rig.end_victims)
         yield rig
 
