@@ -40,11 +40,12 @@ chaos-redrive: $(VENV)/ready ## redrive 10,000 dead letters of 3 causes while th
 bench-localbus: $(VENV)/ready ## what localbus costs and carries, measured from outside
 	$(BIN)/python -m bench.localbus
 
-fuzz: $(VENV)/ready ## ten minutes of hostile bytes against localbus, guided by coverage
+FUZZ ?= connection
+fuzz: $(VENV)/ready ## ten minutes of hostile bytes against localbus, guided by coverage; FUZZ=codec for that target
 	test -x .fuzz/bin/python || $(PYTHON) -m venv .fuzz
 	.fuzz/bin/python -m pip install --quiet atheris==3.0.0
-	mkdir -p .fuzz/corpus && cp tests/localbus/corpus/connection/* .fuzz/corpus/
-	.fuzz/bin/python -m tests.localbus.fuzz connection .fuzz/corpus -max_total_time=600 -rss_limit_mb=1024 -timeout=10
+	mkdir -p .fuzz/corpus/$(FUZZ) && cp tests/localbus/corpus/$(FUZZ)/* .fuzz/corpus/$(FUZZ)/
+	.fuzz/bin/python -m tests.localbus.fuzz $(FUZZ) .fuzz/corpus/$(FUZZ) -max_total_time=600 -rss_limit_mb=1024 -timeout=10
 
 simulate: $(VENV)/ready ## 10,000 seeded stories in virtual time: lost locks, crashes, failed commits, clock jumps
 	$(BIN)/python -m tests.simulation --seeds 10000

@@ -7,12 +7,14 @@ Source: RFC 9112.
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Protocol, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
+_LOG = logging.getLogger(__name__)
 _HEAD_BYTES = 16 << 10
 _BODY_BYTES = 1 << 20
 _IDLE_S = 60.0
@@ -110,9 +112,22 @@ class AdminServer:
             if request is None:
                 return
             keep_alive = request.headers.get("connection", "").lower() != "close"
-            response = await self._handler.handle(request)
+            response = await self._answer(request)
             writer.write(_render(response, keep_alive=keep_alive))
             await writer.drain()
+
+    async def _answer(self, request: HttpRequest) -> HttpResponse:
+        try:
+            return await self._handler.handle(request)
+        except Exception:
+            # The last resort of a server: the client is told, and the next request is served. The
+            # path may be a peer's own text, so that it is logged as a literal.
+            _LOG.exception("%r %r failed", request.method, request.path)
+            return HttpResponse(
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                b"localbus failed to answer this request; its log says why.\n",
+                "text/plain; charset=utf-8",
+            )
 
 
 async def _read(reader: asyncio.StreamReader) -> HttpRequest | None:
@@ -139,7 +154,7 @@ async def _read(reader: asyncio.StreamReader) -> HttpRequest | None:
     length = headers.get("content-length", "0")
     if not length.isdecimal():
         raise _Refused(HTTPStatus.BAD_REQUEST)
-    if int(length) > _BODY_BYTES:
+    if len(length) > len(str(_BODY_BYTES)) or int(length) > _BODY_BYTES:
         raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     body = await reader.readexactly(int(length))
     try:

@@ -189,6 +189,8 @@ def _map(width: Struct) -> Callable[[bytes, int, int], Decoded]:
 
 def _array(width: Struct) -> Callable[[bytes, int, int], Decoded]:
     def read_array(data: bytes, position: int, depth: int) -> Decoded:
+        if depth >= MAX_DEPTH:  # an empty one too: it is written with its elements' constructor
+            raise DecodeError(f"values nest deeper than {MAX_DEPTH}")
         count, position, end = _compound(data, position, width)
         if count == 0 and position == end:
             return Array(), end
@@ -199,7 +201,7 @@ def _array(width: Struct) -> Callable[[bytes, int, int], Decoded]:
         position += 1
         # Elements of no width (null, true, empty list) take no bytes: their count is not bounded
         # by the size, so they are bounded here.
-        if count > max(end - position, 255) or depth >= MAX_DEPTH:
+        if count > max(end - position, 255):
             raise DecodeError("an array counts more elements than it has bytes")
         read = _BY_CODE[code]
         values = Array(constructor=code)

@@ -118,6 +118,30 @@ def test_a_message_is_delivered_twice(client: ServiceBusClient, bus: RunningBus)
     assert bus.struck(rule) == 2
 
 
+def test_a_message_of_a_session_is_delivered_twice(
+    client: ServiceBusClient, bus: RunningBus
+) -> None:
+    """Within a session what was completed comes once more, to the holder of that session, and no
+    other session notices."""
+    bus.create_queue("talks", requires_session=True)
+    with client.get_queue_sender("talks") as sender:
+        for name in ("a", "b", "a"):
+            sender.send_messages(ServiceBusMessage(name, session_id=name))
+    rule = bus.fault("deliver", "deliver-twice", entity="talks")
+
+    taken: dict[str, list[tuple[int | None, int | None]]] = {}
+    for name in ("a", "b"):
+        with client.get_queue_receiver("talks", session_id=name) as receiver:
+            taken[name] = []
+            while bus.counts("talks")["active"] > (name == "a"):
+                message = take(receiver)
+                receiver.complete_message(message)
+                taken[name].append((message.sequence_number, message.delivery_count))
+
+    assert taken == {"a": [(1, 0), (3, 0), (1, 1)], "b": [(2, 0)]}
+    assert bus.struck(rule) == 1
+
+
 def test_a_delayed_reply_comes_when_the_clock_says(
     client: ServiceBusClient, bus: RunningBus
 ) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 from azure.core.credentials import AzureSasCredential
@@ -291,6 +292,34 @@ def test_messages_that_do_not_end_are_bounded() -> None:
     with running_bus(queues=[QUEUE], limits=bounded(partial_bytes=100_000)) as bus:
         assert b"resource-limit" not in converse(bus, *links, *beginnings[:3])
         assert b"resource-limit" in converse(bus, *links, *beginnings)
+
+
+def test_tokens_of_a_connection_are_bounded(locked: RunningBus) -> None:
+    """A connection keeps a token for 1,024 resources; one for another is refused, a newer one for
+    a resource it has is not."""
+    until = locked.clock.now_ms() // 1000 + 600
+
+    def put(number: int, name: str) -> bytes:
+        resource = quote_plus(f"sb://127.0.0.1/{name}")
+        signature = quote_plus(sign("c2VjcmV0", resource, until))
+        token = f"SharedAccessSignature sr={resource}&sig={signature}&se={until}&skn=owner"
+        facts = {"operation": "put-token", "type": "servicebus.windows.net:sastoken"}
+        message = render_response(None, {**facts, "name": f"sb://127.0.0.1/{name}"}, token)
+        return frame(0, p.render(p.Transfer(0, number, b"t", settled=True)) + message)
+
+    node = Described(Ulong(0x28), ["$cbs"])
+    answers = attach(1, role=True, source=node, target=Described(Ulong(0x29), ["here"]))
+    credit = frame(0, p.render(p.Flow(None, 5_000, 0, 5_000, 1, 0, 5_000)))
+    names = [*(f"q{number}" for number in range(1_025)), "q7"]
+
+    heard = converse(
+        locked,
+        attach(0, target=Described(Ulong(0x29), ["$cbs"])) + answers + credit,
+        *(put(number, name) for number, name in enumerate(names)),
+    )
+
+    assert heard.count(b"Accepted") == 1_025
+    assert heard.count(b"QuotaExceeded") == 1
 
 
 def test_answers_nobody_reads_are_bounded(bus: RunningBus, client: ServiceBusClient) -> None:

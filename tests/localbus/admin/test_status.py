@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+from datetime import UTC, datetime, timedelta
 
 from azure.servicebus import ServiceBusClient, ServiceBusMessage
 
@@ -42,14 +43,34 @@ def test_metrics_tell_what_the_bus_holds(bus: RunningBus, client: ServiceBusClie
     assert metrics["resident_bytes"] is None or metrics["resident_bytes"] > 1 << 20
 
 
-def test_the_page_shows_the_queues(bus: RunningBus) -> None:
-    """The page names every queue, runs no script and loads nothing from elsewhere."""
+def test_topics_are_counted_by_subscription(bus: RunningBus, client: ServiceBusClient) -> None:
+    """The metrics show each topic with what is scheduled on it, and each of its subscriptions."""
+    bus.create_topic("news")
+    bus.create_subscription("news", "all")
+    bus.create_subscription("news", "none", sql="1 = 0")
+    with client.get_topic_sender("news") as sender:
+        sender.send_messages([ServiceBusMessage("x"), ServiceBusMessage("y")])
+        sender.schedule_messages(ServiceBusMessage("z"), datetime.now(UTC) + timedelta(hours=1))
+
+    [topic] = json.loads(get(bus, "/metrics.json")[1])["topics"]
+
+    assert (topic["name"], topic["status"], topic["scheduled"]) == ("news", "Active", 1)
+    found = {each["name"]: each for each in topic["subscriptions"]}
+    assert (found["all"]["active"], found["none"]["active"]) == (2, 0)
+    assert found["all"]["size_bytes"] > 0
+
+
+def test_the_page_shows_every_entity(bus: RunningBus) -> None:
+    """The page names every queue, topic and subscription, runs no script and loads nothing from
+    elsewhere."""
     bus.create_queue("other")
+    bus.create_topic("news")
+    bus.create_subscription("news", "all")
 
     kind, page = get(bus, "/")
 
     assert kind.startswith("text/html")
-    assert QUEUE in page
-    assert "other" in page
+    for name in (QUEUE, "other", "news", "news/all"):
+        assert f"<td>{name}</td>" in page
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
