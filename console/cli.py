@@ -15,6 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from console.commands import (
+    approvals,
     artifacts,
     config,
     dead_letters,
@@ -58,6 +59,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "redrive": redrive.redrive,
     "redrives": redrives.redrives,
     "retry": retry.retry,
+    "approvals": approvals.approvals,
+    "approve": approvals.approve,
+    "refuse": approvals.refuse,
     "verify": verify.verify,
     "config": config.config,
 }

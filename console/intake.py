@@ -11,6 +11,7 @@ from console.errors import Refused, Unreachable
 from contracts.fact import Fact, JsonObject
 from contracts.pipeline import ParameterType
 from contracts.request import RunAccepted, RunRequest
+from fleet.ledger.approvals import Voted
 from fleet.ledger.rows import RedriveJob, RedrivePreview
 
 
@@ -84,6 +85,11 @@ class Intake:
         """Have a task tried again, edited. Raises Refused with every fault; Unreachable."""
         path = f"/v1/tasks/{quote(task, safe='')}/retry"
         return Retried.model_validate(self._asked("POST", path, json.dumps(asked)))
+
+    def vote(self, task: str, asked: dict[str, Any]) -> Voted:
+        """Approve or refuse a held task. Raises Refused, Unreachable."""
+        path = f"/v1/approvals/{quote(task, safe='')}"
+        return Voted.model_validate(self._asked("POST", path, json.dumps(asked)))
 
     def _asked(self, method: str, path: str, body: str | None = None) -> dict[str, Any]:
         headers = {"content-type": "application/json"} if body is not None else {}

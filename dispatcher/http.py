@@ -18,6 +18,7 @@ from contracts.request import PipelineName, RunAccepted, RunRequest
 from contracts.states import State
 from dispatcher.body_limit import BodyLimit
 from dispatcher.faults import PipelineRefused
+from dispatcher.http_approvals import serve_approvals
 from dispatcher.http_redrives import serve_redrives
 from dispatcher.intake import Intake
 from dispatcher.pipeline_folder import PipelineFolders
@@ -131,6 +132,7 @@ def api() -> FastAPI:
     _runs(app)
     _pipelines(app)
     serve_redrives(app)
+    serve_approvals(app)
     _health(app)
     return app
 

@@ -1,0 +1,127 @@
+"""`fleet approvals`, `approve`, `refuse`: what waits for people, and their word on it."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from console.commands.options import Json
+from console.session import session_of
+
+if TYPE_CHECKING:
+    from console.session import Session
+
+TaskId = Annotated[
+    str, typer.Argument(metavar="TASK", help="A held task's id, or its unique beginning.")
+]
+Comment = Annotated[str, typer.Option("--comment", "-m", help="Why; kept with the task.")]
+Approver = Annotated[
+    str | None, typer.Option("--as", help="Who says so; default: the name of this user.")
+]
+
+
+def approvals(context: typer.Context, as_json: Json = False) -> None:
+    """List held tasks that wait for approval; what expires first comes first.
+
+    With --json, one object a line: `task`, `run`, `stage`, `partition`, `kind`, `lane`, `tenant`,
+    `pipeline`, `requester`, `digest` (of what is approved), `reasons`, `asked`, `expires`,
+    `approved_by`, `needed`.
+
+    \b
+    Examples:
+      fleet approvals
+      fleet approvals --json
+    """
+    from console import output
+    from console.render.marks import clock_time, shown
+
+    with session_of(context).site().reader() as reader:
+        rows = reader.approvals(1000)
+    if as_json:
+        output.answer_rows(rows)
+        return
+    if not rows:
+        output.say("nothing waits for approval")
+    for row in rows:
+        place = f"{row.stage}/{row.partition}" if row.partition else row.stage
+        by = ", ".join(row.approved_by) or "nobody"
+        output.answer(
+            f"{row.task}  {row.pipeline} {shown(place)} ({row.kind}) for {row.tenant}\n"
+            f"  asked for by {shown(row.requester)}; expires {clock_time(row.expires)}\n"
+            f"  approved by {shown(by)} ({len(row.approved_by)} of {row.needed}); "
+            f"digest {row.digest[:12]}\n"
+            f"  {row.reasons}"
+        )
+
+
+def approve(
+    context: typer.Context,
+    task: TaskId,
+    comment: Comment,
+    approver: Approver = None,
+    as_json: Json = False,
+) -> None:
+    """Approve a held task: what it would do as it is now, and nothing else.
+
+    Two people are needed, and who asked for the run is none of them.
+
+    With --json, one object: `task`, `run`, `state`, `approved_by`, `needed`.
+
+    \b
+    Examples:
+      fleet approve 5b1e -m "agreed with finance"
+      fleet approve 5b1e -m "looked through" --as grace --json
+    """
+    _vote(session_of(context), task, comment, approver=approver, approve=True, as_json=as_json)
+
+
+def refuse(
+    context: typer.Context,
+    task: TaskId,
+    comment: Comment,
+    approver: Approver = None,
+    as_json: Json = False,
+) -> None:
+    """Refuse a held task: it is denied, and what waits for it is cancelled.
+
+    With --json, one object: `task`, `run`, `state`, `approved_by`, `needed`.
+
+    \b
+    Examples:
+      fleet refuse 5b1e -m "not before the audit"
+    """
+    _vote(session_of(context), task, comment, approver=approver, approve=False, as_json=as_json)
+
+
+def _vote(
+    session: "Session",
+    task: str,
+    comment: str,
+    *,
+    approver: str | None,
+    approve: bool,
+    as_json: bool,
+) -> None:
+    from console import output
+    from console.errors import Refused
+    from console.intake import Intake
+    from console.submission import requested_by
+
+    site = session.site()
+    with site.reader() as reader:
+        whole = reader.find_task(task)
+        row = next((row for row in reader.approvals(100_000) if row.task == whole), None)
+    if row is None:
+        raise Refused(f"task {whole} does not wait for approval; see `fleet approvals`")
+    asked = {
+        "approver": approver or requested_by(),
+        "approve": approve,
+        "comment": comment,
+        "digest": row.digest,
+    }
+    with Intake(site.settings.http_host, site.settings.http_port) as intake:
+        voted = intake.vote(whole, asked)
+    if as_json:
+        output.answer(voted.model_dump_json())
+    else:
+        by = ", ".join(voted.approved_by) or "nobody"
+        output.answer(f"{whole} is {voted.state}; approved by {by} ({voted.needed} are needed)")
