@@ -6,7 +6,7 @@ One transaction, guarded by the epoch in the update itself. A stale epoch writes
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, true, update
 
 from contracts.states import FINAL, State, may_move
 from fleet.ledger import tables
@@ -31,6 +31,12 @@ from fleet.ledger.types import AnyRow, UtcTime
 _t = tables.task.c
 
 _runs_of = select(_t.run).where(_t.task.in_(bindparam("tasks", expanding=True))).distinct()
+
+_cancelled = (
+    select(_t.task)
+    .join(tables.run, tables.run.c.run == _t.run)
+    .where(_t.task.in_(bindparam("tasks", expanding=True)), tables.run.c.cancel_requested == true())
+)
 
 _end = (
     update(tables.task)
@@ -75,6 +81,7 @@ def record(connection: Connection, records: Sequence[Record]) -> Sequence[Record
         for row in connection.execute(_runs_of, {"tasks": some})
     }
     hold(connection, runs)
+    records = _ended_with_their_runs(connection, records)
     rows = _moved(connection, [(records[place], tokens[place]) for place in allowed])
     won: dict[int, _Won] = {}
     for place in allowed:
@@ -91,6 +98,26 @@ def record(connection: Connection, records: Sequence[Record]) -> Sequence[Record
         outbox = tuple(caused.pop(row.run, ()))
         answers[place] = Recorded(outbox=outbox, run_state=states[row.run])
     return [answer for answer in answers if answer is not None]
+
+
+def _ended_with_their_runs(connection: Connection, records: Sequence[Record]) -> Sequence[Record]:
+    """In a run whose cancellation was asked for, what would go on is cancelled instead.
+
+    Else a task held or parked in that moment would keep its run open until the deadline.
+    """
+    if all(one.state in FINAL for one in records):
+        return records
+    cancelled = {
+        row.task
+        for some in chunks([one.task for one in records], IDS)
+        for row in connection.execute(_cancelled, {"tasks": some})
+    }
+    return [
+        one.model_copy(update={"state": State.CANCELLED, "retry_at": None})
+        if one.task in cancelled and one.state not in FINAL
+        else one
+        for one in records
+    ]
 
 
 def _refusal(one: Record) -> LedgerError | None:

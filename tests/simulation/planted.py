@@ -1,35 +1,13 @@
 """Bugs planted on purpose: each must be found, or the simulation proves nothing."""
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import pytest
-from sqlalchemy import Engine, bindparam, func, update
+from sqlalchemy import Engine, text
 
-from contracts.states import State
-from fleet.ledger import record, tables
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.rows import Record, Recorded
-from fleet.ledger.types import UtcTime
 from tests.simulation.world import World, a_story
 from workers.leases import LeaseKeeper
-
-_t = tables.task.c
-
-_unguarded = (
-    update(tables.task)
-    .where(_t.task == bindparam("b_task"), _t.state == State.RUNNING.value)
-    .values(
-        state=bindparam("b_state"),
-        was=_t.state,
-        token=bindparam("b_token"),
-        attempt=_t.attempt + bindparam("b_more"),
-        queued=func.coalesce(bindparam("b_queued", type_=UtcTime), _t.queued),
-        lease_until=None,
-        ended=bindparam("b_ended"),
-        fault=bindparam("b_fault"),
-    )
-)
 
 
 class SettlesFirst(Ledger):
@@ -44,16 +22,16 @@ class SettlesFirst(Ledger):
         return await super().record(record_)
 
 
-@contextlib.contextmanager
-def _without_the_epoch() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(record, "_end", _unguarded)
-        yield
+class ForgetsTheEpoch(Ledger):
+    """Records under whatever epoch the task has now: a guard that guards nothing."""
 
+    keeper: LeaseKeeper
 
-@contextlib.contextmanager
-def _nothing() -> Iterator[None]:
-    yield
+    async def record(self, record_: Record) -> Recorded:
+        query = text("SELECT epoch FROM task WHERE task = :task")
+        with self.engine.connect() as connection:
+            epoch = connection.execute(query, {"task": record_.task}).scalar_one()
+        return await super().record(record_.model_copy(update={"epoch": epoch}))
 
 
 def a_world(
@@ -62,13 +40,8 @@ def a_world(
     return World(seed, a_story(seed), engine, sweeps=sweeps, ledger_of=ledger_of)
 
 
-Planted = tuple[Callable[[], contextlib.AbstractContextManager[None]], Callable[..., World]]
-
-PLANTED: dict[str, Planted] = {
-    "settle before record": (
-        _nothing,
-        lambda seed, engine: a_world(seed, engine, ledger_of=SettlesFirst),
-    ),
-    "epoch guard removed": (_without_the_epoch, a_world),
-    "sweep removed": (_nothing, lambda seed, engine: a_world(seed, engine, sweeps=False)),
+PLANTED: dict[str, Callable[[int, Engine], World]] = {
+    "settle before record": lambda seed, engine: a_world(seed, engine, ledger_of=SettlesFirst),
+    "epoch guard removed": lambda seed, engine: a_world(seed, engine, ledger_of=ForgetsTheEpoch),
+    "sweep removed": lambda seed, engine: a_world(seed, engine, sweeps=False),
 }

@@ -230,3 +230,22 @@ async def test_runs_do_not_touch_one_another(ledger: Ledger, reader: LedgerReade
     [next_one] = await promised(ledger)
     assert next_one.run == right.run
     assert [pointer.name for pointer in next_one.body.inputs["first"]] == ["right.csv"]
+
+
+@pytest.mark.parametrize("state", [State.RETRYING, State.QUEUED, State.HELD, State.PARKED])
+async def test_nothing_goes_on_in_a_run_that_was_cancelled(
+    ledger: Ledger, reader: LedgerReader, state: State
+) -> None:
+    """The task ends with its run, instead of keeping it open until the deadline."""
+    new = a_run()
+    await ledger.start_run(new)
+    [envelope] = await promised(ledger)
+    claim = await claimed(ledger, envelope)
+    await ledger.cancel_run(new.run, "ada", "not needed", NOW)
+
+    retry = {"retry_at": later(minutes=1)} if state is State.RETRYING else {}
+    recorded = await ledger.record(a_record(claim, state, **retry))
+
+    assert recorded.run_state is State.CANCELLED
+    assert reader.task(claim.task).state is State.CANCELLED
+    assert await promised(ledger) == []
