@@ -22,6 +22,7 @@ from dispatcher.pipeline_folder import PipelineFolders
 from dispatcher.redriver import Redriver
 from dispatcher.redrives import Redrives
 from dispatcher.relay import OutboxRelay
+from dispatcher.resend import Resender
 from dispatcher.rules import RULES_EVERY, refreshed
 from dispatcher.server import HttpServer
 from dispatcher.supervised import Supervised
@@ -78,7 +79,8 @@ async def dispatch(settings: Settings, stop: asyncio.Event, ready_file: Path | N
             clock=clock,
             chance=os.urandom,
         )
-        redriver = Redriver(ledger, bus, clock)
+        resender = Resender(ledger=ledger, bus=bus, clock=clock, chance=os.urandom)
+        redriver = Redriver(ledger, bus, clock, resender)
         redrives = Redrives(
             ledger=ledger,
             reader=reader,
@@ -93,6 +95,7 @@ async def dispatch(settings: Settings, stop: asyncio.Event, ready_file: Path | N
         site = HttpSite(
             intake=intake,
             redrives=redrives,
+            resender=resender,
             pipelines=pipelines,
             reader=reader,
             tracer=tracer,

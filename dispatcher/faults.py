@@ -4,7 +4,8 @@ FleetError
 ├── PipelineRefused     the pipeline's own files are wrong: its owner must act
 ├── PipelineUnknown     no pipeline of that name is here
 ├── RequestRefused      the pipeline is right, what was asked of it is not: the requester must act
-└── KeyConflict         the key belongs to a run that asked for something else
+├── KeyConflict         the key belongs to a run that asked for something else
+└── MessageGone         a message that was set aside is not on the bus (now)
 """
 
 from collections.abc import Iterable, Sequence
@@ -62,4 +63,14 @@ class KeyConflict(FleetError):
         super().__init__(
             f"the key {key!r} has started run {run} already, with a different "
             f"{', '.join(differing)}; use a new key for a new request"
+        )
+
+
+class MessageGone(FleetError):
+    """Dropped from where it lay, expired, or locked by somebody else. Nothing was sent."""
+
+    def __init__(self, queue: str, sequence_number: int) -> None:
+        super().__init__(
+            f"message {queue}/{sequence_number} is not to be had on the bus: it was taken from "
+            "there, expired, or is looked at by somebody else; nothing was sent"
         )

@@ -25,6 +25,7 @@ from dispatcher.pipeline_folder import PipelineFolders
 from dispatcher.problems import RESPONSE as PROBLEM
 from dispatcher.problems import answer_problems, describe_problems
 from dispatcher.redrives import Redrives
+from dispatcher.resend import Resender
 from dispatcher.supervised import Supervised
 from dispatcher.traces import intake_span, note_run
 from fleet.ledger.reader import LedgerReader
@@ -38,6 +39,7 @@ class HttpSite:
 
     intake: Intake
     redrives: Redrives
+    resender: Resender
     pipelines: PipelineFolders
     reader: LedgerReader
     tracer: Tracer

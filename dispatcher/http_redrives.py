@@ -13,6 +13,7 @@ from dispatcher.redrives import (
     RetryAnswer,
     RetryAsked,
 )
+from dispatcher.resend import ResendAnswer, ResendAsked, Resender
 from fleet.ledger.rows import DeadGroup, RedriveItem, RedriveJob
 
 _ASKED = {
@@ -29,12 +30,25 @@ _RETRY = {
 }
 
 
+_RESEND = {
+    "requester": "ana",
+    "reason": "the sender left the tenant out",
+    "set": {"scope.tenant": "acme"},
+}
+
+
+def _resender(request: Request) -> Resender:
+    resender: Resender = request.app.state.site.resender
+    return resender
+
+
 def _redrives(request: Request) -> Redrives:
     redrives: Redrives = request.app.state.site.redrives
     return redrives
 
 
 Served = Annotated[Redrives, Depends(_redrives)]
+Resends = Annotated[Resender, Depends(_resender)]
 JobId = Annotated[str, Path(description="A redrive's id, or a prefix that is one redrive's alone.")]
 TaskId = Annotated[str, Path(description="A task's id, or a prefix that is one task's alone.")]
 _UNKNOWN: dict[str, Any] = PROBLEM | {"description": "No such redrive or task, or several."}
@@ -45,6 +59,7 @@ def serve_redrives(app: FastAPI) -> None:
     _groups(app)
     _jobs(app)
     _retry(app)
+    _resend(app)
 
 
 def _groups(app: FastAPI) -> None:
@@ -157,6 +172,36 @@ def _retry(app: FastAPI) -> None:
         redrives: Served, task: TaskId, body: RetryAsked, response: Response
     ) -> RetryAnswer:
         answer = await redrives.retry(task, body)
+        if answer.dry_run:
+            response.status_code = 200
+        return answer
+
+
+def _resend(app: FastAPI) -> None:
+    @app.post(
+        "/v1/dead-letters/messages/{queue}/{sequence_number}/resend",
+        status_code=202,
+        tags=["dead letters"],
+        operation_id="resend_message",
+        summary="Send a message that could not be taken to its queue again, edited",
+        responses={
+            200: {"model": ResendAnswer, "description": "A dry run; nothing was sent."},
+            202: {"description": "It was sent, and is on the dead-letter queue no more."},
+            404: PROBLEM | {"description": "No such message stands as a dead letter."},
+            409: PROBLEM | {"description": "It is not on the bus any more, or is locked now."},
+            422: PROBLEM | {"description": "Edited so, it would not be taken either."},
+            503: PROBLEM | {"description": "Not possible now."},
+        },
+        openapi_extra={"requestBody": {"content": {"application/json": {"example": _RESEND}}}},
+    )
+    async def resend(
+        resender: Resends,
+        queue: Annotated[str, Path(description="The queue that it was on.")],
+        sequence_number: Annotated[int, Path(description="Its number there.")],
+        body: ResendAsked,
+        response: Response,
+    ) -> ResendAnswer:
+        answer = await resender.resend(queue, sequence_number, body)
         if answer.dry_run:
             response.status_code = 200
         return answer

@@ -14,9 +14,16 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
-from dispatcher.faults import KeyConflict, PipelineRefused, PipelineUnknown, RequestRefused
+from dispatcher.faults import (
+    KeyConflict,
+    MessageGone,
+    PipelineRefused,
+    PipelineUnknown,
+    RequestRefused,
+)
 from dispatcher.payload_edit import EditRefused
 from fleet.artifacts.errors import ArtifactFault
+from fleet.bus.errors import BusUnavailable
 from fleet.ledger.errors import IllegalMove, JobEnded, LedgerError, MovedOn, UnknownRow
 
 MEDIA_TYPE = "application/problem+json"
@@ -78,12 +85,13 @@ def answer_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(EditRefused, _not_edited)
     app.add_exception_handler(UnknownRow, _no_row)
-    for moved in (IllegalMove, MovedOn, JobEnded):
+    for moved in (IllegalMove, MovedOn, JobEnded, MessageGone):
         app.add_exception_handler(moved, _moved_on)
     app.add_exception_handler(LedgerError, _away)
     app.add_exception_handler(SQLAlchemyError, _away)
     app.add_exception_handler(ArtifactFault, _away)
     app.add_exception_handler(OSError, _away)
+    app.add_exception_handler(BusUnavailable, _away)
     app.add_exception_handler(HTTPException, _http)
 
 

@@ -8,6 +8,7 @@ the next one, or another beside it, goes on.
 import logging
 from datetime import datetime, timedelta
 
+from dispatcher.resend import Resender
 from dispatcher.supervised import Supervised
 from fleet.bus.bus import Bus
 from fleet.clock import Clock
@@ -27,8 +28,11 @@ _log = logging.getLogger(__name__)
 class Redriver:
     """Steps redrives while there are any; while the bus is away, they wait for it."""
 
-    def __init__(self, ledger: Ledger, bus: Bus, clock: Clock, every: float = EVERY) -> None:
+    def __init__(
+        self, ledger: Ledger, bus: Bus, clock: Clock, resender: Resender, every: float = EVERY
+    ) -> None:
         self._ledger, self._bus, self._clock = ledger, bus, clock
+        self._resender = resender
         self._looked: datetime | None = None
         self.loop = Supervised("redriver", self.step, every)
 
@@ -43,6 +47,7 @@ class Redriver:
         if more or (self._looked is not None and self._looked <= now < self._looked + LOOK_EVERY):
             return more
         more = await self._fill() or await self._take_up()
+        more = more or await self._resender.take_up_parked()
         # While there is more, the next step looks again.
         self._looked = None if more else now
         return more

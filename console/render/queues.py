@@ -120,7 +120,7 @@ def item_table(items: Iterable[RedriveItem]) -> Table:
         table.add_column(column, overflow="fold")
     for item in items:
         table.add_row(
-            item.task,
+            item.task or f"{item.queue}/{item.sequence_number}",
             "-" if item.attempt is None else str(item.attempt),
             item.state,
             item.became or "-",

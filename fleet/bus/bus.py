@@ -16,6 +16,7 @@ from fleet.bus.errors import BusUnavailable
 from fleet.bus.message import Outgoing
 from fleet.bus.receiver import Delivery, Room, deliveries
 from fleet.bus.sender import QueueSender
+from fleet.bus.set_aside import SetAside, set_aside
 
 INTAKE_QUEUE = "intake"
 
@@ -63,6 +64,12 @@ class Bus:
             raise BusUnavailable(f"queue {queue} cannot be looked at: {cause}") from cause
         active = (one for one in seen if one.state is ServiceBusMessageState.ACTIVE)
         return min((one.enqueued_time_utc for one in active if one.enqueued_time_utc), default=None)
+
+    def set_aside(
+        self, queue: str, sequence_number: int, *, dead: bool
+    ) -> contextlib.AbstractAsyncContextManager[SetAside | None]:
+        """A deferred or dead-lettered message by its number; see fleet.bus.set_aside."""
+        return set_aside(self._client, queue, sequence_number, dead=dead)
 
     async def whole(self, message: WireMessage) -> WireMessage:
         """The message, its body read from the store if it lies there. Raises MalformedEnvelope."""

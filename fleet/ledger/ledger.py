@@ -18,6 +18,7 @@ from fleet.ledger import (
     cancel,
     claim,
     fingerprints,
+    messages,
     notes,
     outbox,
     record,
@@ -30,6 +31,7 @@ from fleet.ledger import (
 from fleet.ledger.database import open_engine, open_reading_engine
 from fleet.ledger.migrate import to_head
 from fleet.ledger.rows import (
+    AsideMessage,
     Claim,
     Claimed,
     DeadLetter,
@@ -160,6 +162,18 @@ class Ledger:
     async def take_up(self, now: datetime) -> take_up.TakenUp:
         """Promise parked tasks again whose kind a live worker knows; bounded per call."""
         return await self._writer.submit(take_up.take_up, take_up.TakeUp(now=now))
+
+    async def aside(self, queue: str, sequence_number: int) -> AsideMessage | None:
+        """A message that was not taken, unless it has been taken up since."""
+        return await asyncio.to_thread(messages.aside, self._reading, queue, sequence_number)
+
+    async def parked_messages(self, limit: int) -> list[AsideMessage]:
+        """Parked messages of a kind that a live worker of their lane knows."""
+        return await asyncio.to_thread(messages.parked_and_known, self._reading, limit)
+
+    async def message_taken_up(self, taken: messages.MessageTakenUp) -> bool:
+        """Note that a message went to its queue again; whether it stood as a dead letter."""
+        return await self._writer.submit(messages.note_taken_up, taken)
 
     async def cancel_redrive(self, job: str, actor: str, now: datetime) -> RedriveJob:
         """Let a job go no further. Cancelling twice is harmless. Raises UnknownRow, JobEnded."""

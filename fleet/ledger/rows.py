@@ -225,7 +225,8 @@ class RedriveJob(Fact):
     state: Literal["running", "done", "cancelled"]
     actor: str
     reason: str
-    selection: Selection
+    selection: JsonObject
+    """A Selection; or a `message` by its queue and number."""
     per_second: int | None
     total: int
     redriven: int
@@ -242,17 +243,30 @@ class RedriveJob(Fact):
 
 
 class RedriveItem(Fact):
-    """One task of a job: which attempt had failed, and what became of it."""
+    """One task of a job: which attempt had failed, and what became of it. Or one message."""
 
     position: int
-    task: str
+    task: str | None
     attempt: int | None
+    queue: str | None
+    sequence_number: int | None
     fingerprint: str | None
     state: Literal["pending", "redriven", "refused"]
     became: str | None
-    """The attempt that was promised instead."""
+    """The attempt that was promised instead; or the message that was sent."""
     at: AwareDatetime | None
     note: str | None
+
+
+class AsideMessage(Fact):
+    """A message on a dead-letter queue, or deferred."""
+
+    queue: str
+    message_id: str
+    sequence_number: int
+    disposition: Literal["dead", "parked"]
+    kind: str | None
+    version: int | None
 
 
 class PreviewGroup(Fact):

@@ -5,7 +5,6 @@ again at once; what was parked since, perhaps by an older worker beside it that 
 first, is promised again after a while, so that the two do not toss it back and forth.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -87,6 +86,16 @@ def a_kind(kind: str, version: int) -> str:
     return f"{kind}.v{version}"
 
 
+def known_kinds(connection: Connection) -> dict[tuple[str, str], datetime]:
+    """By lane and kind: when the latest of the live workers that know it was first seen."""
+    since: dict[tuple[str, str], datetime] = {}
+    for row in connection.execute(_alive):
+        for lane in row.lanes:
+            for kind in row.facts.get("kinds", ()):
+                since[lane, kind] = max(row.first_seen, since.get((lane, kind), row.first_seen))
+    return since
+
+
 def _take_up(connection: Connection, asked: TakeUp) -> TakenUp:
     redrives: list[Redrive] = []
     for (lane, kind, version), started in _wanted(connection).items():
@@ -126,13 +135,9 @@ def _wanted(connection: Connection) -> Known:
     parked = connection.execute(_sorts).all()
     if not parked:
         return {}
-    since: defaultdict[tuple[str, str], list[datetime]] = defaultdict(list)
-    for row in connection.execute(_alive):
-        for lane in row.lanes:
-            for kind in row.facts.get("kinds", ()):
-                since[lane, kind].append(row.first_seen)
+    since = known_kinds(connection)
     return {
-        (row.lane, row.kind, row.version): max(since[row.lane, a_kind(row.kind, row.version)])
+        (row.lane, row.kind, row.version): since[row.lane, a_kind(row.kind, row.version)]
         for row in parked
         if (row.lane, a_kind(row.kind, row.version)) in since
     }

@@ -12,7 +12,9 @@ from contracts.request import RunRequest
 from dispatcher.intake import Intake
 from dispatcher.pipeline_folder import PipelineFolders
 from dispatcher.redrives import Redrives
+from dispatcher.resend import Resender
 from fleet.artifacts.folder import FolderStore
+from fleet.bus.bus import open_bus
 from fleet.lanes import load_lanes
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
@@ -123,6 +125,14 @@ def redrives(ledger: Ledger, reader: LedgerReader, clock: Hands, hurried: Hurrie
         wake=lambda: None,
         hurry=hurried,
     )
+
+
+@pytest.fixture
+async def resender(ledger: Ledger, store: FolderStore, clock: Hands) -> AsyncIterator[Resender]:
+    """On a bus that is away: what is sent again is not these tests' subject."""
+    nowhere = "Endpoint=sb://127.0.0.1:1;SharedAccessKeyName=a;SharedAccessKey=b;"
+    async with open_bus(nowhere + "UseDevelopmentEmulator=true", store) as bus:
+        yield Resender(ledger=ledger, bus=bus, clock=clock, chance=bytes)
 
 
 def a_request(**changes: object) -> RunRequest:

@@ -17,6 +17,7 @@ from dispatcher.body_limit import MAX_BODY
 from dispatcher.http import HttpSite, create_app
 from dispatcher.intake import Intake
 from dispatcher.redrives import Redrives
+from dispatcher.resend import Resender
 from dispatcher.server import AddressTaken, HttpServer
 from dispatcher.supervised import Supervised
 from fleet.ledger.reader import LedgerReader
@@ -44,11 +45,17 @@ def loop() -> Supervised:
 
 @pytest.fixture
 def app(
-    intake: Intake, redrives: Redrives, reader: LedgerReader, tracer: Tracer, loop: Supervised
+    intake: Intake,
+    redrives: Redrives,
+    resender: Resender,
+    reader: LedgerReader,
+    tracer: Tracer,
+    loop: Supervised,
 ) -> FastAPI:
     site = HttpSite(
         intake=intake,
         redrives=redrives,
+        resender=resender,
         pipelines=intake.pipelines,
         reader=reader,
         tracer=tracer,

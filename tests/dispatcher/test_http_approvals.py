@@ -12,6 +12,7 @@ from contracts.states import State
 from dispatcher.http import HttpSite, create_app
 from dispatcher.intake import Intake
 from dispatcher.redrives import Redrives
+from dispatcher.resend import Resender
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
 from fleet.ledger.rows import ApprovalAsked, Claim, Claimed, Record
@@ -20,11 +21,12 @@ from tests.dispatcher.conftest import Hands, a_request
 
 @pytest.fixture
 async def client(
-    intake: Intake, redrives: Redrives, reader: LedgerReader
+    intake: Intake, redrives: Redrives, resender: Resender, reader: LedgerReader
 ) -> AsyncIterator[httpx.AsyncClient]:
     site = HttpSite(
         intake=intake,
         redrives=redrives,
+        resender=resender,
         pipelines=intake.pipelines,
         reader=reader,
         tracer=TracerProvider().get_tracer("dispatcher"),

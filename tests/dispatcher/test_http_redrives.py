@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from dispatcher.http import HttpSite, create_app
 from dispatcher.intake import Intake
 from dispatcher.redrives import Redrives
+from dispatcher.resend import Resender
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
 from tests.dispatcher.conftest import Hands, Hurried
@@ -19,12 +20,13 @@ WHO = {"requester": "ana", "reason": "the source is back"}
 
 
 @pytest.fixture
-def app(intake: Intake, redrives: Redrives, reader: LedgerReader) -> FastAPI:
+def app(intake: Intake, redrives: Redrives, resender: Resender, reader: LedgerReader) -> FastAPI:
     tracer = TracerProvider().get_tracer("dispatcher")
     return create_app(
         HttpSite(
             intake=intake,
             redrives=redrives,
+            resender=resender,
             pipelines=intake.pipelines,
             reader=reader,
             tracer=tracer,

@@ -1,5 +1,6 @@
 """The redriver, on a real ledger and a real bus."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from contracts.states import State
 from dispatcher.intake import Intake
 from dispatcher.redriver import LOOK_EVERY, Redriver
 from dispatcher.redrives import RedriveAsked, Redrives
+from dispatcher.resend import Resender
 from fleet.artifacts.folder import FolderStore
 from fleet.bus.bus import open_bus
 from fleet.bus.errors import BusUnavailable
@@ -37,7 +39,8 @@ async def redriver(
     broker: RunningBus, ledger: Ledger, store: FolderStore, clock: Hands
 ) -> AsyncIterator[Redriver]:
     async with open_bus(broker.connection_string, store) as bus:
-        yield Redriver(ledger, bus, clock, every=3600)
+        resender = Resender(ledger=ledger, bus=bus, clock=clock, chance=os.urandom)
+        yield Redriver(ledger, bus, clock, resender, every=3600)
 
 
 async def test_what_is_redriven_is_published_at_once(
