@@ -37,6 +37,7 @@ from fleet.ledger.rows import (
 from fleet.relay import relay
 from fleet.telemetry import names
 from fleet.telemetry.context import traceparent_of
+from fleet.telemetry.redact import redacted, redacted_json
 from policies.retry import Advance, Close, Release, RetryAt, decide
 from workers.bench import laid_out, scratch_folder
 from workers.execute_facts import execute_facts
@@ -254,13 +255,13 @@ def recording(
         worker=site.worker,
         now=now,
         state=state,
-        fault=outcome.fault if isinstance(outcome, Failed) else None,
+        fault=_recordable(outcome.fault) if isinstance(outcome, Failed) else None,
         outputs=attempted.outputs,
         inputs=inputs_of(envelope),
         decisions=attempted.decisions,
         asks=_asked(envelope, attempted, now) if state is State.HELD else None,
         partitions=produced.partitions,
-        facts=dict(produced.facts),
+        facts={redacted(name): redacted_json(fact) for name, fact in produced.facts.items()},
         retry_at=retry_at,
         traceparent=traceparent,
     )
@@ -371,6 +372,12 @@ def _asked(envelope: Envelope, attempted: Attempted, now: datetime) -> ApprovalA
     return ApprovalAsked(
         digest=task_digest(envelope), reasons=reasons, expires=now + _APPROVAL_WAITS
     )
+
+
+def _recordable(fault: Fault) -> Fault:
+    """What a handler says of its fault, without the secrets that its words may hold."""
+    facts = {redacted(name): redacted_json(fact) for name, fact in fault.facts.items()}
+    return fault.model_copy(update={"message": redacted(fault.message), "facts": facts})
 
 
 def _denied(decision: Decision) -> Failed:

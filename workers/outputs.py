@@ -7,7 +7,10 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pydantic import TypeAdapter, ValidationError
+
 from contracts.artifact import (
+    ArtifactName,
     ArtifactPointer,
     Audience,
     Provenance,
@@ -19,10 +22,12 @@ from contracts.decision import Decision, Gate
 from contracts.envelope import Envelope
 from contracts.fact import JsonObject
 from contracts.outcome import Output
-from fleet.telemetry.redact import this_machine
+from fleet.artifacts.errors import ArtifactRefused
+from fleet.telemetry.redact import redacted, this_machine
 from policies.scan import ScanReport, scan_file
 from workers.site import Site
 
+_NAME: TypeAdapter[str] = TypeAdapter(ArtifactName)
 _LEAVING = frozenset({Tier.CURATED, Tier.PRESENTED})
 
 
@@ -39,7 +44,13 @@ class Released:
 
 
 def release(outputs: Sequence[Output], envelope: Envelope, site: Site) -> Released:
-    """Gate every output, then store every output. Blocking: it reads and writes files."""
+    """Gate every output, then store every output. Blocking: it reads and writes files.
+
+    Raises ArtifactRefused for a name that cannot be recorded, or that holds a secret; before
+    anything is stored.
+    """
+    for output in outputs:
+        _check_name(output)
     decisions = tuple(
         site.gate.decide_values(Gate.PUBLISH, _facts(output, envelope)) for output in outputs
     )
@@ -55,6 +66,15 @@ def release(outputs: Sequence[Output], envelope: Envelope, site: Site) -> Releas
 def inputs_of(envelope: Envelope) -> tuple[ArtifactPointer, ...]:
     """Every input pointer, in the order of the envelope."""
     return tuple(pointer for group in envelope.body.inputs.values() for pointer in group)
+
+
+def _check_name(output: Output) -> None:
+    try:
+        _NAME.validate_python(output.name)
+    except ValidationError:
+        raise ArtifactRefused("an output", "its name is not one of an artifact") from None
+    if redacted(output.name) != output.name:
+        raise ArtifactRefused("an output", "its name holds a secret")
 
 
 def _audience(output: Output, envelope: Envelope) -> Audience:

@@ -44,6 +44,17 @@ def redacted_values(values: Mapping[str, object]) -> JsonObject:
     return {name: _redacted_value(value) for name, value in values.items()}
 
 
+def redacted_json(value: JsonValue) -> JsonValue:
+    """A JSON value with every text in it redacted, the names of its members too."""
+    if isinstance(value, str):
+        return redacted(value)
+    if isinstance(value, list):
+        return [redacted_json(item) for item in value]
+    if isinstance(value, dict):
+        return {redacted(name): redacted_json(item) for name, item in value.items()}
+    return value
+
+
 @cache
 def this_machine() -> tuple[str, ...]:
     """The folders that would tell where the process runs, the longest first."""
