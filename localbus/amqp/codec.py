@@ -197,8 +197,11 @@ def _array(width: Struct) -> Callable[[bytes, int, int], Decoded]:
         descriptor = None
         if data[position] == 0:
             descriptor, position = decode(data, position + 1, depth + 1)
+            _check_descriptor(descriptor)
         code = data[position]
         position += 1
+        if code == 0:
+            raise DecodeError("an array's elements have one descriptor at most")
         # Elements of no width (null, true, empty list) take no bytes: their count is not bounded
         # by the size, so they are bounded here.
         if count > max(end - position, 255):
@@ -218,9 +221,13 @@ def _array(width: Struct) -> Callable[[bytes, int, int], Decoded]:
 def _described(data: bytes, position: int, depth: int) -> Decoded:
     descriptor, position = decode(data, position, depth + 1)
     value, position = decode(data, position, depth + 1)
+    _check_descriptor(descriptor)
+    return Described(descriptor, value), position
+
+
+def _check_descriptor(descriptor: Any) -> None:
     if isinstance(descriptor, (list, dict)):
         raise DecodeError("a descriptor is a scalar")
-    return Described(descriptor, value), position
 
 
 _BY_CODE: dict[int, Callable[[bytes, int, int], Decoded]] = {

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.servicebus import ServiceBusClient, ServiceBusMessage
 
 from localbus.broker.properties import QueueProperties
 from localbus.broker.rules import Action, CorrelationFilter
@@ -95,6 +96,50 @@ def test_the_emulators_topics_are_read(tmp_path: Path) -> None:
     )
     assert found["s.1"].rules["by-sql"].action == Action(expression="SET sys.To = 'there'")
     assert found["s.2"].rules == {}
+
+
+def test_a_client_uses_what_config_json_says(tmp_path: Path) -> None:
+    """A bus over the emulator's file, as `--topology` reads it, filters and forwards by it."""
+    rule = {
+        "Name": "urgent",
+        "Properties": {"FilterType": "Correlation", "CorrelationFilter": {"Label": "urgent"}},
+    }
+    subscription = {
+        "Name": "s.1",
+        "Properties": {
+            "DeadLetteringOnMessageExpiration": False,
+            "DefaultMessageTimeToLive": "PT1H",
+            "ForwardTo": "queue.1",
+            "LockDuration": "PT1M",
+            "MaxDeliveryCount": 3,
+            "RequiresSession": False,
+        },
+        "Rules": [rule],
+    }
+    document: Any = json.loads(json.dumps(EMULATOR))
+    document["UserConfig"]["Namespaces"][0]["Topics"] = [
+        {
+            "Name": "topic.1",
+            "Properties": {"DefaultMessageTimeToLive": "PT1H", "RequiresDuplicateDetection": False},
+            "Subscriptions": [subscription],
+        }
+    ]
+    path = tmp_path / "Config.json"
+    path.write_text(json.dumps(document))
+
+    with (
+        running_bus(tmp_path, topology=read_topology(path)) as bus,
+        ServiceBusClient.from_connection_string(bus.connection_string) as client,
+    ):
+        with client.get_topic_sender("topic.1") as sender:
+            sender.send_messages(ServiceBusMessage("later", subject="slow"))
+            sender.send_messages(ServiceBusMessage("now", subject="urgent"))
+        with client.get_queue_receiver("queue.1") as receiver:
+            [message] = receiver.receive_messages(max_wait_time=10)
+            receiver.complete_message(message)
+        left = bus.counts("queue.1")["active"]
+
+    assert (str(message), left) == ("now", 0)
 
 
 def test_a_topology_forwards_in_any_order(tmp_path: Path) -> None:
