@@ -28,6 +28,16 @@ class Retried(Fact):
     payload: JsonObject
 
 
+class Resent(Fact):
+    """A message that was sent again, and how it differs from the one that was not taken."""
+
+    queue: str
+    sequence_number: int
+    dry_run: bool
+    became: str
+    edit: tuple[JsonObject, ...]
+
+
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 
 
@@ -90,6 +100,11 @@ class Intake:
         """Approve or refuse a held task. Raises Refused, Unreachable."""
         path = f"/v1/approvals/{quote(task, safe='')}"
         return Voted.model_validate(self._asked("POST", path, json.dumps(asked)))
+
+    def resend(self, queue: str, sequence_number: int, asked: dict[str, Any]) -> Resent:
+        """Have a message sent again, edited. Raises Refused with every fault; Unreachable."""
+        path = f"/v1/dead-letters/messages/{quote(queue, safe='')}/{sequence_number}/resend"
+        return Resent.model_validate(self._asked("POST", path, json.dumps(asked)))
 
     def _asked(self, method: str, path: str, body: str | None = None) -> dict[str, Any]:
         headers = {"content-type": "application/json"} if body is not None else {}

@@ -67,6 +67,16 @@ def changes(words: Sequence[str]) -> JsonObject:
     return told
 
 
+def as_message(what: str) -> tuple[str, int] | None:
+    """The queue and number of a message named `queue/number`; None for what names a task."""
+    queue, sign, number = what.rpartition("/")
+    if not sign:
+        return None
+    if not queue or not (number.isascii() and number.isdigit()):
+        raise Refused(f"{what!r} names no message: QUEUE/NUMBER, as `fleet dead-letters` shows it")
+    return queue, int(number)
+
+
 def progress_line(job: RedriveJob) -> str:
     """`redrive 0192f0c1: 300 of 10000 redriven, 2 refused, running`."""
     refused = f", {job.refused} refused" if job.refused else ""

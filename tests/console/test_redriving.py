@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.servicebus import ServiceBusClient, ServiceBusMessage
 
 from contracts.ids import task_id
+from contracts.request import REQUEST_TYPE
 from fleet.bus.bus import INTAKE_QUEUE
-from localbus.testing import running_bus
+from localbus.testing import RunningBus, running_bus
 from tests.console.conftest import PROJECT, Fleet, environment
 from tests.console.ledgers import Home
+from tests.console.waiting import until
 
 _WHY = ("--reason", "the source is back", "--requester", "ana")
 
@@ -31,8 +34,8 @@ def failed(home: Home) -> list[str]:
 @pytest.fixture
 def dispatcher(
     home: Home, fleet: Fleet, failed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
-    """A dispatcher on the home, which `fleet` finds by its settings."""
+) -> Iterator[RunningBus]:
+    """A dispatcher on the home, which `fleet` finds by its settings; and its bus."""
     queues = [INTAKE_QUEUE, "lane-mirror", "lane-normalize", "lane-publish"]
     with running_bus(tmp_path / "bus", queues=queues) as bus:
         ready = tmp_path / "ready.json"
@@ -48,7 +51,7 @@ def dispatcher(
             assert any("listening" in line for line in process.stderr)
             port = json.loads(ready.read_text(encoding="utf-8"))["http_port"]
             monkeypatch.setenv("FLEET_HTTP_PORT", str(port))
-            yield
+            yield bus
             process.terminate()
             process.communicate(timeout=60)
 
@@ -127,6 +130,45 @@ def test_an_edit_is_held_to_the_kind_of_the_task(fleet: Fleet, failed: list[str]
     assert json.loads(fleet("task", failed[0], "--json").out)["attempt"] == 1
 
 
+def test_a_message_is_sent_again_once_its_queue_would_take_it(
+    fleet: Fleet, dispatcher: RunningBus
+) -> None:
+    """As it lists, so it is named; then it is a dead letter no more, and who and why is kept."""
+    _send(dispatcher, b'{"pipeline": "guarantee_report", "requester": "it"}')
+    until(lambda: bool(_messages(fleet)))
+    [row] = _messages(fleet)
+    edit = ("--property", "cloudEvents:id=e1", "--set", "scope.tenant=acme")
+
+    refused = fleet("retry", row["id"], *edit, *_WHY)
+    whole = ("--body", '{"pipeline": "guarantee_report", "requester": "it", "scope": {}}')
+    done = fleet("retry", row["id"], *whole, *edit, *_WHY)
+
+    assert (refused.code, done.code) == (2, 0)
+    assert "scope.tenant: there is no field 'scope'" in refused.err
+    assert 'add /body/scope = {"tenant": "acme"}' in done.out
+    assert row["id"] not in {message["id"] for message in _messages(fleet)}
+    [job] = rows(fleet("redrives", "--json").out)
+    assert (job["selection"], job["actor"]) == ({"message": row["id"]}, "ana")
+
+
+def _send(bus: RunningBus, body: bytes) -> None:
+    with (
+        ServiceBusClient.from_connection_string(bus.connection_string) as client,
+        client.get_queue_sender(INTAKE_QUEUE) as sender,
+    ):
+        message = ServiceBusMessage(body, message_id="m1")
+        message.application_properties = {
+            "cloudEvents:specversion": "1.0",
+            "cloudEvents:type": REQUEST_TYPE,
+        }
+        sender.send_messages(message)
+
+
+def _messages(fleet: Fleet) -> list[dict[str, Any]]:
+    told = rows(fleet("dead-letters", "--json").out)
+    return [row for row in told if row["what"] == "message"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -137,6 +179,8 @@ def test_an_edit_is_held_to_the_kind_of_the_task(fleet: Fleet, failed: list[str]
         (("redrives", "--cancel"), "say which redrive"),
         (("retry", "abc"), "--reason"),
         (("retry", "abc", "--set", "threads", *_WHY), "PATH=VALUE"),
+        (("retry", "abc", "--body", "{}", *_WHY), "are of a message"),
+        (("retry", "intake/first", *_WHY), "names no message"),
     ],
 )
 def test_what_is_not_clear_is_refused(
