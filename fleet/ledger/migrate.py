@@ -19,14 +19,19 @@ _LOCKS = {
 
 
 def to_head(engine: Engine) -> None:
-    """Run the revisions that are missing. Does nothing when there are none."""
+    """Run the revisions that are missing. Does nothing when there are none, or when a newer release
+    has run its own."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
-    head = ScriptDirectory.from_config(config).get_current_head()
+    scripts = ScriptDirectory.from_config(config)
+    known = {script.revision for script in scripts.walk_revisions()}
     with engine.connect() as connection:
-        if MigrationContext.configure(connection).get_current_revision() == head:
-            return
+        current = MigrationContext.configure(connection).get_current_revision()
+    # One that is not known here was run by a newer release. Revisions only add, so this release can
+    # go on with it; during a rolling upgrade its workers may well be started again.
+    if current == scripts.get_current_head() or (current is not None and current not in known):
+        return
     with engine.begin() as connection:
         if lock := _LOCKS.get(connection.dialect.name):
             connection.exec_driver_sql(lock)

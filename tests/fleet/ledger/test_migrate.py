@@ -46,6 +46,19 @@ async def test_opening_again_changes_nothing(url: str) -> None:
     assert again.run == accepted.run
 
 
+async def test_a_release_goes_on_with_tables_of_a_newer_one(url: str) -> None:
+    """Revisions only add: a worker that is started again during an upgrade does its work."""
+    async with await Ledger.open(url) as ledger:
+        with ledger.engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+            connection.exec_driver_sql("ALTER TABLE task ADD COLUMN of_later TEXT")
+
+    async with await Ledger.open(url) as ledger:
+        accepted = await ledger.start_run(a_run())
+
+    assert accepted.created
+
+
 async def test_a_reader_sees_what_was_committed(url: str) -> None:
     """While the writer is open."""
     async with await Ledger.open(url) as ledger:
