@@ -123,7 +123,7 @@ def test_order_is_that_of_arrival(client: ServiceBusClient) -> None:
         sender.send_messages(batch)
         sender.send_messages([ServiceBusMessage(str(number)) for number in range(6, 9)])
 
-    with client.get_queue_receiver(QUEUE, max_wait_time=1, prefetch_count=20) as receiver:
+    with client.get_queue_receiver(QUEUE, max_wait_time=WAIT, prefetch_count=20) as receiver:
         got = []
         for message in receiver:
             got.append(str(message))

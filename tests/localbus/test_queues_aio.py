@@ -90,7 +90,7 @@ async def test_receive_and_delete_by_iterating(
     await send(aio_client, "a", "b", "c")
 
     async with aio_client.get_queue_receiver(
-        QUEUE, receive_mode=ServiceBusReceiveMode.RECEIVE_AND_DELETE, max_wait_time=0.5
+        QUEUE, receive_mode=ServiceBusReceiveMode.RECEIVE_AND_DELETE, max_wait_time=3
     ) as receiver:
         got = [str(message) async for message in receiver]
 

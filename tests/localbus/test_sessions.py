@@ -45,7 +45,7 @@ def test_a_session_is_received_in_order_and_alone(client: ServiceBusClient) -> N
     """A receiver of a named session gets its messages, in order, and no others."""
     send(client, "a:1", "b:1", "a:2", "b:2", "a:3")
 
-    with client.get_queue_receiver(SESSIONS, session_id="a", max_wait_time=1) as receiver:
+    with client.get_queue_receiver(SESSIONS, session_id="a", max_wait_time=WAIT) as receiver:
         got = []
         for message in receiver:
             got.append(str(message))
@@ -345,7 +345,7 @@ def test_a_dropped_connection_frees_its_session(client: ServiceBusClient, bus: R
     """When a connection ends, its session can be accepted by another at once."""
     send(client, "a:1")
     with ServiceBusClient.from_connection_string(bus.connection_string, retry_total=0) as lost:
-        receiver = lost.get_queue_receiver(SESSIONS, session_id="a", max_wait_time=1)
+        receiver = lost.get_queue_receiver(SESSIONS, session_id="a", max_wait_time=WAIT)
         receiver.__enter__()
         receiver.receive_messages()
         bus.drop_connections()

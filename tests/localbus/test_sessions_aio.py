@@ -125,7 +125,7 @@ async def test_a_topic_fans_out(aio_client: ServiceBusClient, bus: RunningBus) -
             "news", name, max_wait_time=WAIT, prefetch_count=5
         ) as receiver:
             got[name] = []
-            while messages := await receiver.receive_messages(5, max_wait_time=0.5):
+            while messages := await receiver.receive_messages(5, max_wait_time=2):
                 for message in messages:
                     got[name].append(str(message))
                     await receiver.complete_message(message)

@@ -53,7 +53,7 @@ def everything(
         )
     )
     with receiver:
-        return receiver.receive_messages(50, max_wait_time=1)
+        return receiver.receive_messages(50, max_wait_time=3)
 
 
 def test_each_subscription_gets_a_copy(client: ServiceBusClient, bus: RunningBus) -> None:

@@ -136,7 +136,7 @@ def _everything(connection_string: str) -> list[str]:
                 QUEUE,
                 sub_queue=sub_queue,
                 receive_mode=ServiceBusReceiveMode.RECEIVE_AND_DELETE,
-                max_wait_time=1,
+                max_wait_time=3,
                 prefetch_count=1000,
             ) as receiver:
                 found += [str(message) for message in receiver]
