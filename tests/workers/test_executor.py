@@ -349,6 +349,31 @@ async def test_an_unknown_kind_is_parked_for_newer_workers(fleet: Fleet) -> None
     assert _counts(fleet) == (0, 0, 0)
 
 
+async def test_a_parked_message_says_which_kind_it_waits_for(fleet: Fleet) -> None:
+    """Of no task that is known, and no kind: deferred, until a worker says that it knows it."""
+    await fleet.start(a_stage("only"))
+    sound = fleet.site
+
+    async def forges(delivery: Any) -> None:
+        properties = delivery.message.properties | {"cloudEvents:leaftask": "forged"}
+        forged = delivery.message.model_copy(
+            update={"properties": properties, "message_id": "forged"}
+        )
+        await delivery.complete()
+        await fleet.site.bus.publish("lane-test", [Outgoing(message=forged)])
+
+    await fleet.deliver(forges)
+    fleet.site = replace(sound, handlers={})
+    await fleet.deliver()
+
+    now = sound.clock.now()
+    unknown = await sound.ledger.parked_messages(10)
+    await sound.ledger.worker_seen("new", ["test"], now, {"kinds": ["test.step.v1"]})
+    (known,) = await sound.ledger.parked_messages(10)
+    assert unknown == []
+    assert (known.queue, known.kind, known.version) == ("lane-test", "test.step", 1)
+
+
 async def test_a_task_that_nobody_planned_is_refused(fleet: Fleet, tmp_path: Path) -> None:
     """A well-formed envelope of a task that the ledger does not know."""
     await fleet.start(a_stage("only"))

@@ -32,6 +32,7 @@ async def test_a_worker_carries_a_run_to_its_end_and_stops(fleet: Fleet) -> None
     assert fleet.reader.run(RUN).state is State.SUCCEEDED
     (worker,) = fleet.reader.workers()
     assert (worker.worker, worker.lanes) == ("worker-1", ("test",))
+    assert worker.facts["kinds"] == ["test.step.v1"]
 
 
 async def test_stopping_waits_for_what_ends_in_time_and_releases_the_rest(fleet: Fleet) -> None:
