@@ -33,6 +33,13 @@ class Tally:
 def told(seeds: range) -> Tally:
     """Tell the stories of `seeds`, one after the other."""
     logging.disable(logging.ERROR)
+    try:
+        return _told(seeds)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _told(seeds: range) -> Tally:
     engine, tally = an_engine(), Tally()
     for seed in seeds:
         tally.stories += 1
