@@ -1,0 +1,1 @@
+"""Leaf Fleet measured from outside, as real processes: `python -m bench.fleet`."""

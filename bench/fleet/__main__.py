@@ -1,0 +1,55 @@
+"""Leaf Fleet measured: `python -m bench.fleet MEASUREMENT [options]`; prints JSON lines.
+
+burn-down   a backlog of no-op tasks, worked off; --shape runs (one task a run), fan, chain (of 7)
+statements  ledger statements and commits for each task
+rate        latency at a steady rate
+idle        latency from HTTP submit to handler start, with an idle fleet
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.fleet.load import SHAPES
+from bench.fleet.measure import as_json, at_rate, burn_down, round_trips, when_idle
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.fleet",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("measurement", choices=("burn-down", "statements", "rate", "idle"))
+    parser.add_argument("--tasks", type=int, default=10_000)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--shape", choices=SHAPES, default="runs")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--per-second", type=int, default=50)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--samples", type=int, default=100)
+    parser.add_argument("--pause", type=float, default=0.3, help="seconds between two submits")
+    given = parser.parse_args()
+    for _ in range(given.rounds):
+        with tempfile.TemporaryDirectory(prefix="bench-fleet-") as folder:
+            sys.stdout.write(_measured(given, Path(folder) / "home") + "\n")
+            sys.stdout.flush()
+    return 0
+
+
+def _measured(given: argparse.Namespace, home: Path) -> str:
+    match given.measurement:
+        case "burn-down":
+            return as_json(burn_down(home, given.shape, given.tasks, workers=given.workers))
+        case "statements":
+            return json.dumps(round_trips(home, given.shape, given.tasks))
+        case "rate":
+            return json.dumps(at_rate(home, given.per_second, given.seconds))
+        case _:
+            return json.dumps(when_idle(home, given.samples, given.pause))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

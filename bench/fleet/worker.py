@@ -1,0 +1,65 @@
+"""The real worker process, with the no-op stage; it serves once `BENCH_GO` exists.
+
+With `BENCH_STATEMENTS` naming a file, it counts the ledger's transactions and statements and writes
+them there at its end; listening costs time, so a run that counts is not one that is timed.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+
+import workers.__main__ as process
+from bench.fleet.noop import HANDLERS, Noop
+from contracts.payload import PayloadRegistry
+from fleet.ledger.ledger import Ledger
+
+GO = "BENCH_GO"
+STATEMENTS = "BENCH_STATEMENTS"
+_LOOK = 0.005
+
+_serve = process.serve
+
+
+async def serve_when_told(*given: Any, **named: Any) -> None:
+    """All workers begin at the same moment, their imports behind them."""
+    await asyncio.to_thread(_wait)
+    counted = {"statements": 0, "commits": 0}
+    if STATEMENTS in os.environ:
+        _count(given[0].ledger, counted)
+    await _serve(*given, **named)
+    if STATEMENTS in os.environ:
+        _write(counted)
+
+
+def _wait() -> None:
+    while not Path(os.environ[GO]).exists():
+        time.sleep(_LOOK)
+
+
+def _write(counted: dict[str, int]) -> None:
+    Path(os.environ[STATEMENTS]).write_text(json.dumps(counted), encoding="ascii")
+
+
+def _count(ledger: Ledger, counted: dict[str, int]) -> None:
+    def statement(*_: Any) -> None:
+        counted["statements"] += 1
+
+    def commit(*_: Any) -> None:
+        counted["commits"] += 1
+
+    event.listen(ledger.engine, "before_cursor_execute", statement)
+    event.listen(ledger.engine, "commit", commit)
+
+
+if __name__ == "__main__":
+    # The process's own tables, before it starts.
+    vars(process)["all_handlers"] = lambda: HANDLERS
+    vars(process)["payload_registry"] = lambda: PayloadRegistry([Noop])
+    vars(process)["serve"] = serve_when_told
+    sys.exit(process.main())
