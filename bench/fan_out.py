@@ -1,9 +1,9 @@
 """How much memory a wide fan-out takes: `python -m bench.fan_out --widths 1000,100000`.
 
 Real processes (bus, dispatcher, one worker) carry a run of two stages: a list that discovers so
-many partitions, one task for each, and a gathering. Each width has processes of its own; the peak
-of their memory (VmHWM) is read when the run has ended. Statements are counted by
-tests/fleet/ledger/test_fan.py.
+many partitions, one task for each, and a gathering that reads all they made. Each width has its own
+processes; the peak of their memory (VmHWM) is read when the run has ended. Statements are counted
+by tests/fleet/ledger/test_fan.py.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from contracts.ids import task_id
 from contracts.states import State
 from tests.chaos.rig import Rig, a_rig
 
@@ -43,6 +44,7 @@ def measured(rig: Rig, width: int) -> tuple[float, float, float]:
     ended = rig.reader.run(run)
     assert ended.state is State.SUCCEEDED, ended
     assert ended.tasks == width + 2, ended
+    assert rig.reader.task(task_id(run, "gather")).facts == {"read": width}
     return seconds, peak(rig.dispatcher.mark.pid), peak(rig.workers[0].mark.pid)
 
 

@@ -96,3 +96,12 @@ class ArtifactPointer(Fact):
 def inherited_taints(inputs: Iterable[ArtifactPointer], own: Iterable[str] = ()) -> tuple[str, ...]:
     """The taints of something made from `inputs`: all of theirs and its own."""
     return tuple(sorted({taint for pointer in inputs for taint in pointer.taints} | set(own)))
+
+
+LISTING = "application/vnd.leaf.listing+jsonl"
+"""The media type of a listing: a line for each artifact that a wide stage made, its pointer."""
+
+
+def is_listing(pointer: ArtifactPointer) -> bool:
+    """Whether this stands for what it lists. What a handler made has a provenance, and does not."""
+    return pointer.media_type == LISTING and pointer.provenance is None

@@ -34,6 +34,9 @@ class TaskBody(Fact):
     """By stage name; within a stage ordered by partition, then name."""
     files: dict[str, ArtifactPointer] = {}
     """The pipeline's files, by relative path."""
+    gathers: tuple[str, ...] = ()
+    """Stages whose outputs are inputs too, and too many to be named here: the worker reads them
+    from the ledger, which still has them as they were when this was promised."""
 
 
 class Envelope(Fact):

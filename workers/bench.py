@@ -13,8 +13,12 @@ from contracts.outcome import FaultKind
 from contracts.payload import marked_values
 from fleet.artifacts.errors import ArtifactFault
 from fleet.sources import SourceUnknown, addresses
+from workers.input_files import input_files
 from workers.site import Site
-from workers.stages.handler import InputFile, Signals, StageFault, Workbench
+from workers.stages.handler import Signals, StageFault, Workbench
+
+SHELVES = ".inputs"
+"""In the scratch folder: where inputs are listed that are too many to be held."""
 
 
 class NoSignals:
@@ -54,10 +58,7 @@ def laid_out(envelope: Envelope, scratch: Path, site: Site) -> Workbench:
         return Workbench(
             payload=payload,
             inputs={
-                stage: tuple(
-                    InputFile(pointer=pointer, path=site.store.local_path(pointer))
-                    for pointer in pointers
-                )
+                stage: input_files(pointers, scratch / SHELVES / stage, site.store)
                 for stage, pointers in envelope.body.inputs.items()
             },
             files={name: site.store.local_path(p) for name, p in envelope.body.files.items()},

@@ -41,6 +41,7 @@ from fleet.telemetry.redact import redacted, redacted_json
 from policies.retry import Advance, Close, Release, RetryAt, decide
 from workers.bench import laid_out, scratch_folder
 from workers.execute_facts import execute_facts
+from workers.gathering import gathered
 from workers.guard import failed
 from workers.leases import End, Lease
 from workers.outputs import inputs_of, release
@@ -84,7 +85,7 @@ async def work(delivery: Delivery, lane: Lane, site: Site) -> None:
             return
         site.point("claimed")
         with site.leases.hold(claimed, delivery, lane.lease) as lease:
-            attempted = await attempt(envelope, lane, lease, site)
+            envelope, attempted = await attempt(envelope, lane, lease, site)
             record = recording(
                 attempted,
                 envelope=envelope,
@@ -131,11 +132,26 @@ async def claim(envelope: Envelope, lane: Lane, site: Site) -> Claimed | NotClai
     )
 
 
-async def attempt(envelope: Envelope, lane: Lane, lease: Lease, site: Site) -> Attempted:
-    """Gate, run, gate the outputs."""
+async def attempt(
+    envelope: Envelope, lane: Lane, lease: Lease, site: Site
+) -> tuple[Envelope, Attempted]:
+    """Gather the inputs, and go on with them. Gives the envelope with all of them, too."""
     if (envelope.kind, envelope.version) not in site.handlers:
         known = f"no handler for {envelope.kind} version {envelope.version} in this worker"
-        return Attempted(outcome=_fault(FaultKind.PARKED, "kind.unknown", known))
+        return envelope, Attempted(outcome=_fault(FaultKind.PARKED, "kind.unknown", known))
+    try:
+        envelope = await gathered(envelope, site)
+    except OSError as cause:
+        return envelope, Attempted(outcome=_disk_failed(cause))
+    except SQLAlchemyError as cause:
+        # The ledger is away: nothing has been tried, and the task goes back to its queue.
+        _log.warning("inputs of %s could not be gathered: %s", envelope.task, cause)
+        return envelope, Attempted(outcome=Interrupted())
+    return envelope, await carried_out(envelope, lane, lease, site)
+
+
+async def carried_out(envelope: Envelope, lane: Lane, lease: Lease, site: Site) -> Attempted:
+    """Gate, run, gate the outputs."""
     permitted = await decided(envelope, lane, site)
     if permitted is None or not permitted.allowed:
         return not_permitted(permitted)
@@ -153,10 +169,7 @@ async def attempt(envelope: Envelope, lane: Lane, lease: Lease, site: Site) -> A
         broken = _fault(FaultKind.PERMANENT, "output.refused", str(refused))
         return Attempted(outcome=broken, decisions=(permitted,))
     except OSError as cause:
-        # Of the machine, not of the task: a full disk is emptied, another worker may have room.
-        why = f"the worker's disk failed: {cause.strerror or type(cause).__name__}"
-        broken = _fault(FaultKind.TRANSIENT, "worker.disk_failed", why)
-        return Attempted(outcome=broken, decisions=(permitted,))
+        return Attempted(outcome=_disk_failed(cause), decisions=(permitted,))
     site.point("stored")
     if released.denied is not None:
         outcome = _denied(released.denied)
@@ -365,6 +378,12 @@ def _letter(
 
 def _fault(kind: FaultKind, code: str, message: str) -> Failed:
     return Failed(fault=Fault(kind=kind, code=code, message=message))
+
+
+def _disk_failed(cause: OSError) -> Failed:
+    # Of the machine, not of the task: a full disk is emptied, another worker may have room.
+    why = f"the worker's disk failed: {cause.strerror or type(cause).__name__}"
+    return _fault(FaultKind.TRANSIENT, "worker.disk_failed", why)
 
 
 def _asked(envelope: Envelope, attempted: Attempted, now: datetime) -> ApprovalAsked:

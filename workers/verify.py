@@ -6,11 +6,11 @@ the same when each output has the digest that the ledger recorded.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
-from contracts.artifact import ArtifactPointer
+from contracts.artifact import ArtifactPointer, is_listing
 from contracts.fact import Fact
 from contracts.outcome import Failed, Produced
 from contracts.payload import PayloadRegistry
@@ -19,8 +19,10 @@ from contracts.states import State
 from fleet.artifacts.store import ArtifactStore
 from fleet.ledger.reader import LedgerReader
 from fleet.ledger.rows import TaskDetail
-from workers.bench import NO_SIGNALS, scratch_folder
+from workers.bench import NO_SIGNALS, SHELVES, scratch_folder
+from workers.gathering import stage_of
 from workers.guard import guarded
+from workers.input_files import input_files
 from workers.stages.handler import InputFile, Run, StageHandler, Workbench
 
 _CHUNK = 1 << 20
@@ -97,7 +99,7 @@ def _bench(
     files = graph.stage(task.stage).files
     return Workbench(
         payload=registry.find(task.kind, task.version).model_validate(task.payload),
-        inputs=_by_stage(task.inputs, store),
+        inputs=_by_stage(task.inputs, store, scratch),
         files={name: store.local_path(pointer) for name, pointer in files.items()},
         sources={},
         scope=task.outputs[0].scope,
@@ -120,14 +122,18 @@ def _compared(task: TaskDetail, outcome: Produced | Failed) -> Verified:
 
 
 def _by_stage(
-    inputs: tuple[ArtifactPointer, ...], store: ArtifactStore
-) -> dict[str, tuple[InputFile, ...]]:
-    grouped: dict[str, list[InputFile]] = defaultdict(list)
+    inputs: tuple[ArtifactPointer, ...], store: ArtifactStore, scratch: Path
+) -> dict[str, Sequence[InputFile]]:
+    grouped: dict[str, list[ArtifactPointer]] = defaultdict(list)
     for pointer in inputs:
         if pointer.provenance is not None:
-            file = InputFile(pointer=pointer, path=store.local_path(pointer))
-            grouped[pointer.provenance.stage].append(file)
-    return {stage: tuple(files) for stage, files in grouped.items()}
+            grouped[pointer.provenance.stage].append(pointer)
+        elif is_listing(pointer):
+            grouped[stage_of(pointer)].append(pointer)
+    return {
+        stage: input_files(pointers, scratch / SHELVES / stage, store)
+        for stage, pointers in grouped.items()
+    }
 
 
 def _differences(outcome: Produced | Failed, recorded: Mapping[str, str]) -> Iterator[str]:

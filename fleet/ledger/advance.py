@@ -328,19 +328,21 @@ def _expand(
     state: State,
 ) -> None:
     graph, run = standing.facts.graph, standing.facts.run
-    planned = graph.tasks_of(run, stage, partitions, unfinished)
-    add_tasks(connection, standing.facts, planned, state=state, deadline=standing.deadline)
-    unfinished[stage.name] = len(planned)
+    # In portions: the tasks of a wide fan-out are never all in memory.
+    for some in chunks(partitions):
+        planned = graph.tasks_of(run, stage, some, unfinished)
+        add_tasks(connection, standing.facts, planned, state=state, deadline=standing.deadline)
+    unfinished[stage.name] = len(partitions)
     changes = [
         {"b_run": run, "b_stage": child, "b_by": -by}
-        for child, by in graph.widened(stage.name, len(planned)).items()
+        for child, by in graph.widened(stage.name, len(partitions)).items()
         if by
     ]
     if changes:
         connection.execute(_count_down_stage, changes)
-    standing.tasks += len(planned)
+    standing.tasks += len(partitions)
     if state is State.WAITING:
-        standing.open_tasks += len(planned)
+        standing.open_tasks += len(partitions)
 
 
 def _cancel_waiting(connection: Connection, standing: _Standing, now: datetime) -> None:

@@ -5,7 +5,7 @@ it returns, the fact is committed. What it refuses is in `errors`. Reading is `r
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self
 
@@ -18,6 +18,7 @@ from fleet.ledger import (
     cancel,
     claim,
     fingerprints,
+    gather,
     messages,
     notes,
     outbox,
@@ -228,6 +229,13 @@ class Ledger:
         Raises StaleEpoch, IllegalMove or IllegalRecord; then nothing was written.
         """
         return await self._writer.submit(record.record, record_)
+
+    def outputs_of(self, run: str, stage: str) -> Iterator[str]:
+        """What the tasks of a stage made: pointers as JSON, ordered by partition, then name.
+
+        Blocking, and never all in memory.
+        """
+        return gather.outputs_of(self._reading, run, stage)
 
     async def worker_seen(
         self, worker: str, lanes: Sequence[str], now: datetime, facts: Mapping[str, Any]

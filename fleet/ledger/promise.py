@@ -1,7 +1,8 @@
 """Promising attempts: one outbox row each, holding the envelope as it will travel.
 
 Envelopes are joined from JSON that is already text: pointers as recorded, a stage's files, a task's
-payload. A fan-out of 100,000 tasks writes its shared inputs' text once, not 100,000 models.
+payload. A fan-out of 100,000 tasks writes its shared inputs' text once, not 100,000 models; of a
+fan-in as wide, the envelope names the stage alone.
 """
 
 from collections import defaultdict
@@ -36,8 +37,15 @@ _of_tasks = select(_o.task, _o.partition, _o.name, _o.pointer).where(
     _o.task.in_(bindparam("tasks", expanding=True)), _o.produced == true()
 )
 
-_of_stage = select(_o.partition, _o.name, _o.pointer).where(
-    _o.run == bindparam("run"), _o.stage == bindparam("stage"), _o.produced == true()
+MOST_NAMED = 256
+"""Outputs of one stage that an envelope names. Of a wider stage it gives the name alone, and the
+worker gathers them: an envelope that grew with the fan-in would be built, parsed and carried whole
+by every process on its way."""
+
+_of_stage = (
+    select(_o.partition, _o.name, _o.pointer)
+    .where(_o.run == bindparam("run"), _o.stage == bindparam("stage"), _o.produced == true())
+    .limit(bindparam("limit"))
 )
 
 
@@ -108,7 +116,7 @@ def promise(
     for some in chunks(promises):
         rows = []
         for promised in some:
-            text = _envelope(promised, facts[promised.run], inputs.of(promised), now)
+            text = _envelope(promised, facts[promised.run], *inputs.of(promised), now)
             if len(texts) < RELAYED_AT_ONCE:
                 texts[promised.task, promised.attempt] = text
             rows.append(
@@ -146,7 +154,9 @@ def take_back(connection: Connection, attempts: Iterable[tuple[str, int]]) -> No
         connection.execute(_take_back, list(some))
 
 
-def _envelope(promised: Promise, facts: RunFacts, inputs: str, now: datetime) -> str:
+def _envelope(
+    promised: Promise, facts: RunFacts, inputs: str, gathers: list[str], now: datetime
+) -> str:
     head = as_json(
         facts.head
         | {
@@ -163,7 +173,8 @@ def _envelope(promised: Promise, facts: RunFacts, inputs: str, now: datetime) ->
         }
     )
     files = facts.kin[promised.stage].files
-    body = f'{{"payload":{promised.payload},"inputs":{inputs},"files":{files}}}'
+    body = f'{{"payload":{promised.payload},"inputs":{inputs},"files":{files}'
+    body += f',"gathers":{as_json(gathers)}}}' if gathers else "}"
     return f'{head[:-1]},"body":{body}}}'
 
 
@@ -171,7 +182,7 @@ class _Inputs:
     """The outputs that each promised task reads, as JSON text.
 
     Parents that are one task are read together by their ids; a stage of many partitions is read
-    once, whoever needs it.
+    once, whoever needs it, and not at all where it is too wide.
     """
 
     def __init__(
@@ -187,23 +198,31 @@ class _Inputs:
             for row in connection.execute(_of_tasks, {"tasks": some}):
                 found[row.task].append((row.partition, row.name, row.pointer))
         self._of_task = {task: _listed(rows) for task, rows in found.items()}
-        self._of_stage: dict[tuple[str, str], str] = {}
+        self._of_stage: dict[tuple[str, str], str | None] = {}
 
-    def of(self, promised: Promise) -> str:
+    def of(self, promised: Promise) -> tuple[str, list[str]]:
+        """By stage, as JSON; and the stages that are too wide to be listed."""
         lists = {need: self._of_task.get(task, "[]") for need, task in self._narrow(promised)}
+        gathers = []
         for need in self._facts[promised.run].kin[promised.stage].wide:
-            lists[need] = self._wide(promised.run, need)
-        return "{" + ",".join(f"{as_json(need)}:{lists[need]}" for need in sorted(lists)) + "}"
+            if (listed := self._wide(promised.run, need)) is None:
+                gathers.append(need)
+            else:
+                lists[need] = listed
+        texts = ",".join(f"{as_json(need)}:{lists[need]}" for need in sorted(lists))
+        return f"{{{texts}}}", sorted(gathers)
 
     def _narrow(self, promised: Promise) -> Iterable[tuple[str, str]]:
         for need, aligned in self._facts[promised.run].kin[promised.stage].narrow:
             yield need, task_id(promised.run, need, promised.partition if aligned else "")
 
-    def _wide(self, run: str, stage: str) -> str:
-        if (known := self._of_stage.get((run, stage))) is None:
-            rows = self._connection.execute(_of_stage, {"run": run, "stage": stage})
-            known = self._of_stage[run, stage] = _listed([tuple(row) for row in rows])
-        return known
+    def _wide(self, run: str, stage: str) -> str | None:
+        if (run, stage) not in self._of_stage:
+            asked = {"run": run, "stage": stage, "limit": MOST_NAMED + 1}
+            rows = self._connection.execute(_of_stage, asked).all()
+            listed = _listed([tuple(row) for row in rows]) if len(rows) <= MOST_NAMED else None
+            self._of_stage[run, stage] = listed
+        return self._of_stage[run, stage]
 
 
 def _listed(rows: list[Any]) -> str:

@@ -33,10 +33,11 @@ class ChaosStep(Payload):
 
 
 def carry_out(bench: Workbench) -> Produced:
-    """Work a moment, append one line to the effect log, leave the same mark in the output."""
+    """Work a moment, read the inputs, append a line to the log, leave its mark in the output."""
     step = bench.payload
     assert isinstance(step, ChaosStep)
     threading.Event().wait(step.work)
+    read = sum(len(file.path.read_bytes()) > 0 for files in bench.inputs.values() for file in files)
     mark = {"run": step.run, "place": f"{step.stage}/{step.of}", "mark": secrets.token_hex(8)}
     line = json.dumps(mark, sort_keys=True)
     log = os.open(os.environ[EFFECTS], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -53,4 +54,4 @@ def carry_out(bench: Workbench) -> Produced:
         kind = "application/octet-stream"
         outputs.append(Output(name="large.bin", path=large, media_type=kind, tier=Tier.BRONZE))
     found = tuple(f"p{n}" for n in range(step.width)) if step.stage == "list" else None
-    return Produced(outputs=tuple(outputs), partitions=found)
+    return Produced(outputs=tuple(outputs), partitions=found, facts={"read": read})

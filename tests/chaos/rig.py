@@ -177,7 +177,7 @@ class Rig:
                     graph=graph(run),
                     admitted=admitted,
                     submitted=now,
-                    deadline=now + timedelta(hours=1),
+                    deadline=now + timedelta(hours=6),
                     lane_limits={"chaos": LaneLimits(max_attempts=20)},
                 )
             )

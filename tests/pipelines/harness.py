@@ -10,7 +10,7 @@ import inspect
 import io
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ class QuietSignals:
 class Finished:
     """A run that went through: outputs by stage, with where their bytes lie."""
 
-    inputs: dict[str, tuple[InputFile, ...]] = field(default_factory=dict)
+    inputs: dict[str, Sequence[InputFile]] = field(default_factory=dict)
     facts: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
 
     def path(self, stage: str, name: str) -> Path:
@@ -162,7 +162,7 @@ def workbench(
     payload: Payload,
     scratch: Path,
     *,
-    inputs: Mapping[str, tuple[InputFile, ...]] | None = None,
+    inputs: Mapping[str, Sequence[InputFile]] | None = None,
     home: Path | None = None,
     files: Mapping[str, Path] | None = None,
     sources: Mapping[str, str] | None = None,

@@ -38,7 +38,7 @@ def enclosed(
     *,
     memory_mb: int,
     threads: int,
-    files: Iterable[Path] = (),
+    files: Iterable[Path | str] = (),
     folders: Iterable[Path] = (),
 ) -> Iterator[Connection]:
     """A connection that can read `files` and what is below `folders`.

@@ -5,7 +5,7 @@ folder, and returns what it produced. It stores nothing, sends nothing and reads
 executor gates and records what it returns. Everything here can be pickled, for the process lanes.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -38,15 +38,17 @@ class Workbench:
     """Everything that a handler may use."""
 
     payload: Payload
-    inputs: Mapping[str, tuple[InputFile, ...]]
-    """By stage name; within a stage ordered by partition, then name."""
+    inputs: Mapping[str, Sequence[InputFile]]
+    """By stage name; within a stage ordered by partition, then name. Those of a stage so wide that
+    they were gathered are read from a file each time, ordered by audience first."""
     files: Mapping[str, Path]
     """The pipeline's files named in the payload, by relative path."""
     sources: Mapping[str, str]
     """Addresses of the sources named in the payload: a SQLAlchemy URL or a folder. Secret."""
     scope: Scope
     scratch: Path
-    """An empty folder of this attempt alone; outputs are written here."""
+    """A folder of this attempt alone; outputs are written here. Nothing is in it but what begins
+    with a dot."""
     signals: Signals
 
 

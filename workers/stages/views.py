@@ -10,57 +10,74 @@ no table. A folder source's files are tables by their stems.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from contracts.outcome import FaultKind
 from workers.stages import duck
 from workers.stages.handler import InputFile, StageFault, Workbench
 
 
+class Source(NamedTuple):
+    """One input file, and no more of it than a view needs: there may be 100,000."""
+
+    name: str
+    partition: str
+    path: str
+
+
 @contextmanager
 def enclosed_inputs(bench: Workbench, *, memory_mb: int, threads: int) -> Iterator[duck.Connection]:
     """A connection with the workbench's inputs as views. Raises StageFault."""
     tables = input_views(bench.inputs)
-    files = [item.path for items in tables.values() for item in items]
+    files = [file.path for files in tables.values() for file in files]
     with duck.enclosed(bench, memory_mb=memory_mb, threads=threads, files=files) as connection:
-        for name, items in tables.items():
-            _create_view(connection, name, items)
+        for view, sources in tables.items():
+            _create_view(connection, view, sources)
         yield connection
 
 
-def input_views(
-    inputs: Mapping[str, tuple[InputFile, ...]],
-) -> dict[str, list[InputFile]]:
+def input_views(inputs: Mapping[str, Sequence[InputFile]]) -> dict[str, list[Source]]:
     """The files behind each view, in the order given. Raises StageFault (input.ambiguous)."""
-    views: dict[str, list[InputFile]] = {}
+    views: dict[str, list[Source]] = {}
     for stage, items in sorted(inputs.items()):
-        names = sorted({item.pointer.name for item in items})
-        for name in names:
+        named = _by_name(items)
+        for name in sorted(named):
             suffix = PurePosixPath(name).suffix.lower()
             if suffix not in _VIEWED:
                 continue
             stem = re.sub(r"[^a-z0-9]+", "_", name[: -len(suffix)].lower()).strip("_")
-            view = stage if len(names) == 1 else f"{stage}_{stem}"
+            view = stage if len(named) == 1 else f"{stage}_{stem}"
             if view in views:
                 raise StageFault(
                     FaultKind.PERMANENT,
                     "input.ambiguous",
                     f"two outputs of the stages read here would both be the table {view!r}",
                 )
-            views[view] = [item for item in items if item.pointer.name == name]
+            views[view] = named[name]
     return views
 
 
-def _create_view(connection: duck.Connection, name: str, items: Sequence[InputFile]) -> None:
-    suffix = PurePosixPath(items[0].pointer.name).suffix.lower()
+def _by_name(items: Iterable[InputFile]) -> dict[str, list[Source]]:
+    named: dict[str, list[Source]] = {}
+    for item in items:
+        pointer = item.pointer
+        partition = pointer.provenance.partition if pointer.provenance else ""
+        file = Source(pointer.name, partition, str(item.path))
+        named.setdefault(pointer.name, []).append(file)
+    return named
+
+
+def _create_view(connection: duck.Connection, view: str, files: Sequence[Source]) -> None:
+    suffix = PurePosixPath(files[0].name).suffix.lower()
     if suffix == ".json":
-        _create_documents(connection, name, items)
+        _create_documents(connection, view, files)
         return
-    paths = ", ".join(_quoted(str(item.path)) for item in items)
+    paths = ", ".join(_quoted(file.path) for file in files)
     connection.execute(
-        f"CREATE VIEW {duck.identifier(name)} AS SELECT * FROM {_VIEWED[suffix].format(paths)}"  # noqa: S608 - quoted above
+        f"CREATE VIEW {duck.identifier(view)} AS SELECT * FROM {_VIEWED[suffix].format(paths)}"  # noqa: S608 - quoted above
     )
 
 
@@ -75,23 +92,21 @@ _VIEWED = {
 }
 
 
-def _create_documents(connection: duck.Connection, name: str, items: Sequence[InputFile]) -> None:
+def _create_documents(connection: duck.Connection, view: str, files: Sequence[Source]) -> None:
     connection.execute(
-        f"CREATE TABLE {duck.identifier(name)} (partition VARCHAR, name VARCHAR, document JSON)"
+        f"CREATE TABLE {duck.identifier(view)} (partition VARCHAR, name VARCHAR, document JSON)"
     )
-    for item in items:
-        pointer = item.pointer
+    for file in files:
         try:
-            text = item.path.read_text(encoding="utf-8-sig")
+            text = Path(file.path).read_text(encoding="utf-8-sig")
             json.loads(text)
         except (OSError, ValueError):  # a UnicodeDecodeError is a ValueError
             raise StageFault(
-                FaultKind.BAD_INPUT, "input.unreadable", f"{pointer.name} is not JSON in UTF-8"
+                FaultKind.BAD_INPUT, "input.unreadable", f"{file.name} is not JSON in UTF-8"
             ) from None
-        partition = pointer.provenance.partition if pointer.provenance else ""
         connection.execute(
-            f"INSERT INTO {duck.identifier(name)} VALUES (?, ?, ?)",  # noqa: S608 - quoted
-            [partition, pointer.name, text],
+            f"INSERT INTO {duck.identifier(view)} VALUES (?, ?, ?)",  # noqa: S608 - quoted
+            [file.partition, file.name, text],
         )
 
 

@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection, event
 
+from contracts.artifact import ArtifactPointer
 from contracts.states import State
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
@@ -179,7 +180,7 @@ async def test_a_completion_costs_the_same_however_wide_the_fan_in_is(
 
 
 async def test_a_wide_fan_in_closes(ledger: Ledger, reader: LedgerReader) -> None:
-    """All of 3,000 partitions at once; the gathering task gets every output."""
+    """All of 3,000 partitions at once; the gathering task names the stage, and can read it all."""
     width = 3000
     graph = a_graph(
         a_stage("fetch", partitions=tuple(f"p{number:04}" for number in range(width))),
@@ -191,5 +192,7 @@ async def test_a_wide_fan_in_closes(ledger: Ledger, reader: LedgerReader) -> Non
     seen = await finished(ledger, new.run)
 
     assert len(seen) == width + 1
-    assert len(seen[-1].body.inputs["fetch"]) == width
+    assert (seen[-1].body.gathers, seen[-1].body.inputs) == (("fetch",), {})
+    outputs = map(ArtifactPointer.model_validate_json, ledger.outputs_of(new.run, "fetch"))
+    assert [pointer.name for pointer in outputs] == [f"fetch-p{n:04}.csv" for n in range(width)]
     assert reader.run(new.run).state is State.SUCCEEDED
