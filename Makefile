@@ -56,7 +56,7 @@ chaos: $(VENV)/ready ## 50 rounds of faults against real processes under load; p
 	$(BIN)/python -m tests.chaos --rounds 50
 
 lock: ## pin every dependency by hash (needs uv)
-	uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header -o requirements.lock
+	uv pip compile pyproject.toml --extra dev --extra aks --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header -o requirements.lock
 
 clean: ## remove the environment, the demo's state and caches
 	rm -rf $(VENV) .fleet .mypy_cache .ruff_cache .pytest_cache .hypothesis

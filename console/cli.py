@@ -21,6 +21,7 @@ from console.commands import (
     dead_letters,
     demo,
     down,
+    k8s,
     lanes,
     policy,
     redrive,
@@ -67,7 +68,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
-GROUPS = {"policy": policy.app}
+GROUPS = {"k8s": k8s.app, "policy": policy.app}
 for _name, _group in GROUPS.items():
     app.add_typer(_group, name=_name)
 

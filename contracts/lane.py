@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from contracts.fact import StrictFact
+from contracts.scale import Scale
 
 LaneName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,49}$")]
 
@@ -47,10 +48,17 @@ class Lane(StrictFact):
     """Whether what runs here needs two people's approval, and working hours."""
     tenants: tuple[str, ...] = ("*",)
     retry: RetryRules = RetryRules()
+    scale: Scale = Scale()
+    """On Kubernetes; nothing else reads it."""
 
     @property
     def queue(self) -> str:
         return f"lane-{self.name}"
+
+    @property
+    def message_count(self) -> int:
+        """Messages for which one pod is asked for."""
+        return self.scale.message_count(self.concurrency)
 
 
 class LaneTable:

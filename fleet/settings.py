@@ -39,6 +39,11 @@ class Settings(BaseSettings):
     """Folders of pipeline folders, searched in order; `:` between them in the variable."""
     rules: Path = Path(policies.__file__).parent / "rules"
     """Folder of the policy rules."""
+    secrets: Path | None = None
+    """A folder with a file for each secret setting, named as its variable. A variable wins. So a
+    Kubernetes Secret is mounted and never stands in the environment."""
+    sources: Path | None = None
+    """The file that says where source systems are; absent means `sources.toml` under `home`."""
     lanes_file: Path = LANES_FILE
     """The lanes: their queues, the stage kinds they serve, their limits."""
     http_host: str = "127.0.0.1"
@@ -52,16 +57,21 @@ class Settings(BaseSettings):
     """Seconds between sweeps of what passed its deadline."""
     grace: float = Field(default=25.0, ge=0)
     """Seconds that running work has to finish when a worker stops."""
+    pod: str | None = None
+    """On Kubernetes, the name of this worker's pod: it then says there while it is busy, so that
+    scale-down takes idle ones. Set by the manifests."""
+    pod_namespace: str | None = None
+    """Its namespace."""
 
     @field_validator("pipelines", mode="before")
     @classmethod
     def _folders(cls, value: object) -> object:
         return tuple(value.split(os.pathsep)) if isinstance(value, str) else value
 
-    @field_validator("pipelines", "rules", "lanes_file")
+    @field_validator("pipelines", "rules", "lanes_file", "secrets", "sources")
     @classmethod
-    def _exists(cls, value: Path | tuple[Path, ...]) -> Path | tuple[Path, ...]:
-        for path in (value,) if isinstance(value, Path) else value:
+    def _exists(cls, value: Path | tuple[Path, ...] | None) -> Path | tuple[Path, ...] | None:
+        for path in (value,) if isinstance(value, Path) else value or ():
             if not path.exists():
                 raise ValueError(f"{path} does not exist")
         return value
@@ -89,7 +99,7 @@ class Settings(BaseSettings):
 
     @property
     def sources_file(self) -> Path:
-        return self.home / "sources.toml"
+        return self.sources or self.home / "sources.toml"
 
     @property
     def stack_file(self) -> Path:
@@ -105,8 +115,14 @@ def load_settings(**overrides: object) -> Settings:
         for name in sorted(os.environ)
         if name.startswith(_PREFIX) and name not in known
     ]
+    folder = _secrets_folder()
+    faults += [
+        f"{file.name} in FLEET_SECRETS: no such setting"
+        for file in (sorted(folder.iterdir()) if folder else ())
+        if file.name.upper() not in known and not file.name.startswith(".")
+    ]
     try:
-        settings = Settings.model_validate(Settings(**overrides))  # type: ignore[arg-type]  # checked by the model
+        settings = Settings.model_validate(Settings(**overrides, _secrets_dir=folder))  # type: ignore[arg-type]  # checked by the model
     except ValidationError as cause:
         for fault in cause.errors(include_url=False, include_input=False):
             name = _PREFIX + "_".join(str(step) for step in fault["loc"][:1]).upper()
@@ -115,3 +131,9 @@ def load_settings(**overrides: object) -> Settings:
     if faults or settings is None:
         raise SettingsRefused("the settings cannot be used:\n  " + "\n  ".join(faults))
     return settings
+
+
+def _secrets_folder() -> Path | None:
+    """FLEET_SECRETS where it is one; one that is not there is a fault that the model tells."""
+    named = os.environ.get(f"{_PREFIX}SECRETS")
+    return Path(named) if named and Path(named).is_dir() else None

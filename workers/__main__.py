@@ -43,6 +43,8 @@ _EXAMPLES = """\
 examples:
   python -m workers                            work on every lane
   python -m workers --lanes mirror,normalize   work on two lanes
+  python -m workers --lanes agent --until-idle 30
+                                               work off one lane's queue, then end
   python -m workers --verify RUN --json        run a run's deterministic stages again and compare
 
 Settings come from FLEET_* variables; `fleet config` shows them.
@@ -63,6 +65,12 @@ def main() -> int:
         type=Path,
         help="says how the lanes are; `python -m workers.health` reads it",
     )
+    parser.add_argument(
+        "--until-idle",
+        type=float,
+        metavar="SECONDS",
+        help="end once nothing came for so long: a job of Kubernetes",
+    )
     parser.add_argument("--verify", metavar="RUN", help="verify a run instead of working")
     parser.add_argument("--json", action="store_true", help="with --verify: one JSON object")
     arguments = parser.parse_args()
@@ -73,7 +81,7 @@ def main() -> int:
             return _verify(settings, arguments.verify, as_json=arguments.json)
         lanes = load_lanes(settings.lanes_file)
         chosen = _chosen(lanes, arguments.lanes)
-        run(_serve(settings, lanes, chosen, arguments.ready_file, arguments.health_file))
+        run(_serve(settings, lanes, chosen, arguments))
     except (FleetError, BundleRefused, KeyError) as cause:
         sys.stderr.write(f"{cause.args[0] if cause.args else cause}\n")
         return 2
@@ -84,8 +92,7 @@ async def _serve(
     settings: Settings,
     table: LaneTable,
     lanes: list[Lane],
-    ready_file: Path | None,
-    health_file: Path | None,
+    arguments: argparse.Namespace,
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -118,8 +125,9 @@ async def _serve(
                 )
                 if any(lane.mode is Mode.PROCESS for lane in lanes):
                     runner.warm()
-                if ready_file is not None:
-                    write_ready(ready_file, worker=worker, lanes=[lane.name for lane in lanes])
+                if arguments.ready_file is not None:
+                    names = [lane.name for lane in lanes]
+                    write_ready(arguments.ready_file, worker=worker, lanes=names)
                 _log.info("%s serves %s", worker, ", ".join(lane.name for lane in lanes))
                 with LedgerReader(settings.ledger_address) as reader:
                     watch = Watch(
@@ -130,7 +138,13 @@ async def _serve(
                         left_behind=lambda: runner.left_behind,
                     )
                     await serve(
-                        site, lanes, stop, settings.grace, watch=watch, health_file=health_file
+                        site,
+                        lanes,
+                        stop,
+                        settings.grace,
+                        watch=watch,
+                        health_file=arguments.health_file,
+                        until_idle=arguments.until_idle,
                     )
     runner.close()
 

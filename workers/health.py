@@ -81,6 +81,16 @@ class Watch:
         watched = self._lanes[lane]
         watched.running, watched.moved = watched.running - 1, self._clock.now()
 
+    @property
+    def running(self) -> int:
+        """Deliveries in hand."""
+        return sum(lane.running for lane in self._lanes.values())
+
+    @property
+    def idle_since(self) -> datetime | None:
+        """When the last delivery came or went; None while one is in hand."""
+        return None if self.running else max(lane.moved for lane in self._lanes.values())
+
     async def look(self) -> Health:
         """How the worker is. A ledger or bus that cannot be asked proves nothing against it."""
         before = self._clock.now() - self._silence

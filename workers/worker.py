@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from contracts.fact import JsonObject
 from contracts.lane import Lane
 from fleet.bus.receiver import Delivery, Room
+from fleet.clock import Clock
 from fleet.errors import FleetError
 from fleet.ledger.errors import LedgerError
 from fleet.ledger.take_up import a_kind
@@ -29,6 +31,8 @@ _log = logging.getLogger(__name__)
 
 _HEARTBEAT = 5.0
 """Seconds between two words that this worker is alive."""
+_LOOK = 1.0
+"""Seconds between two looks whether it is idle."""
 
 
 async def serve(
@@ -39,10 +43,12 @@ async def serve(
     *,
     watch: Watch | None = None,
     health_file: Path | None = None,
+    until_idle: float | None = None,
 ) -> None:
     """Work on `lanes` until `stop`, then end within `grace` seconds and a little.
 
-    `watch` is told what the lanes take, and says in `health_file` how they are.
+    `watch` is told what the lanes take, and says in `health_file` how they are. With `until_idle`,
+    `stop` is set once nothing was in hand and nothing came for so many seconds.
     """
     done = asyncio.Event()
     async with asyncio.TaskGroup() as upkeep:
@@ -51,6 +57,8 @@ async def serve(
         upkeep.create_task(_end_after_grace(site, stop, done, grace))
         if watch is not None and health_file is not None:
             upkeep.create_task(watch.keep(health_file, done))
+        if watch is not None and until_idle is not None:
+            upkeep.create_task(_stop_when_idle(watch, site.clock, until_idle, stop, done))
         try:
             async with asyncio.TaskGroup() as working:
                 for lane in lanes:
@@ -104,6 +112,20 @@ async def _heartbeat(site: Site, lanes: Sequence[Lane], done: asyncio.Event) -> 
             _log.warning("no heartbeat: %s", cause)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(done.wait(), _HEARTBEAT)
+
+
+async def _stop_when_idle(
+    watch: Watch, clock: Clock, seconds: float, stop: asyncio.Event, done: asyncio.Event
+) -> None:
+    """A message that comes at the last moment is handed back: others may have it at once."""
+    while not done.is_set() and not stop.is_set():
+        since = watch.idle_since
+        if since is not None and clock.now() - since >= timedelta(seconds=seconds):
+            _log.info("nothing came for %.0f s: done", seconds)
+            stop.set()
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(done.wait(), min(seconds, _LOOK))
 
 
 async def _policy(site: Site) -> JsonObject:

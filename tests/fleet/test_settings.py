@@ -49,3 +49,31 @@ def test_a_connection_string_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("FLEET_LEDGER_URL", "postgresql://ada:hunter2@db/ledger")
 
     assert "hunter2" not in repr(load_settings())
+
+
+def test_secrets_are_read_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As Kubernetes mounts a Secret: one file a setting; the environment wins; not printed."""
+    (tmp_path / "FLEET_BUS_CONNECTION").write_text("Endpoint=sb://x/;SharedAccessKey=hunter2\n")
+    (tmp_path / "FLEET_LEDGER_URL").write_text("postgresql://ada:hunter2@db/ledger\n")
+    monkeypatch.setenv("FLEET_SECRETS", str(tmp_path))
+    monkeypatch.setenv("FLEET_LEDGER_URL", "sqlite:///other.db")
+
+    settings = load_settings()
+
+    assert settings.bus_address == "Endpoint=sb://x/;SharedAccessKey=hunter2"
+    assert settings.ledger_address == "sqlite:///other.db"
+    assert "hunter2" not in repr(settings)
+
+
+def test_a_secret_that_nobody_reads_is_a_fault(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A misspelt file, and a folder that is not there, are said like a misspelt variable."""
+    (tmp_path / "FLEET_BUS_CONECTION").write_text("Endpoint=sb://x/")
+    monkeypatch.setenv("FLEET_SECRETS", str(tmp_path))
+    with pytest.raises(SettingsRefused, match="FLEET_BUS_CONECTION"):
+        load_settings()
+
+    monkeypatch.setenv("FLEET_SECRETS", str(tmp_path / "absent"))
+    with pytest.raises(SettingsRefused, match="FLEET_SECRETS"):
+        load_settings()

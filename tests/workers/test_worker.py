@@ -6,6 +6,7 @@ import threading
 from contracts.outcome import Produced
 from contracts.states import State
 from tests.workers.conftest import PATIENCE, RUN, Fleet, writes_a_file
+from workers.health import Watch
 from workers.stages.handler import Workbench
 from workers.worker import serve
 
@@ -55,3 +56,52 @@ async def test_stopping_waits_for_what_ends_in_time_and_releases_the_rest(fleet:
     task = fleet.task("first")
     assert (task.state, task.attempt) == (State.QUEUED, 1)
     assert fleet.broker.counts("lane-test")["active"] == 1
+
+
+class _TellingWatch(Watch):
+    """Tells when two deliveries are finished."""
+
+    both = asyncio.Event()
+    _finished = 0
+
+    def finished(self, lane: str) -> None:
+        super().finished(lane)
+        self._finished += 1
+        if self._finished == 2:
+            self.both.set()
+
+
+async def test_a_worker_of_a_job_ends_once_nothing_came_for_long(fleet: Fleet) -> None:
+    """Not while a task is in hand, however long it takes; and then by itself, with all done."""
+    await fleet.start()
+    started, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def long(bench: Workbench) -> Produced:
+        loop.call_soon_threadsafe(started.set)
+        go_on.wait(PATIENCE)
+        produced = writes_a_file(bench)
+        assert isinstance(produced, Produced)
+        return produced
+
+    fleet.handle(long)
+    watch = _TellingWatch(
+        [fleet.lane],
+        reader=fleet.reader,
+        bus=fleet.site.bus,
+        clock=fleet.clock,
+        left_behind=lambda: 0,
+    )
+    serving = asyncio.create_task(
+        serve(fleet.site, [fleet.lane], asyncio.Event(), PATIENCE, watch=watch, until_idle=600)
+    )
+    await asyncio.wait_for(started.wait(), PATIENCE)
+    busy = watch.idle_since
+    go_on.set()
+    await asyncio.wait_for(watch.both.wait(), PATIENCE)
+    await fleet.clock.advance(601)
+    await asyncio.wait_for(serving, PATIENCE)
+
+    assert busy is None
+    assert fleet.reader.run(RUN).state is State.SUCCEEDED
+    assert fleet.broker.counts("lane-test")["active"] == 0

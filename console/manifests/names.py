@@ -1,0 +1,36 @@
+"""Names that the manifests share, and what every pod mounts."""
+
+from dataclasses import dataclass
+from typing import Any
+
+Manifest = dict[str, Any]
+
+IMAGE = "leaf-fleet"
+"""An overlay says where the image is kept, by digest."""
+NAMESPACE = "leaf-fleet"
+SETTINGS, RULES, LANES = "fleet-settings", "fleet-rules", "fleet-lanes"
+"""ConfigMaps: the settings as variables, the rules of the policy gate, and the lanes file."""
+SOURCES = "fleet-sources"
+"""The Secret whose one file, sources.toml, says where source systems are."""
+LANE_LABEL = "fleet.leaf/lane"
+COMPONENT = "app.kubernetes.io/component"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """What pods read that is no setting."""
+
+    digest: str
+    """Of the lanes file: another one makes new pods."""
+    rules: tuple[tuple[str, str], ...]
+    """Each key of the rules' ConfigMap with its place in the mounted folder."""
+
+
+def labels(component: str, lane: str | None = None) -> dict[str, str]:
+    """Of everything that belongs to a part of the fleet, or to one lane."""
+    own = {"app.kubernetes.io/name": "leaf-fleet", COMPONENT: component}
+    return own if lane is None else own | {LANE_LABEL: lane}
+
+
+def metadata(name: str, labelled: dict[str, str]) -> Manifest:
+    return {"name": name, "namespace": NAMESPACE, "labels": labelled}

@@ -1,0 +1,34 @@
+"""What a lane's pods may reach. Everything else is denied, in both directions (base/network.yaml).
+
+A network policy knows addresses and ports, not names. Narrow `everywhere` to your private endpoints
+in an overlay where you have them.
+"""
+
+from console.manifests.names import LANE_LABEL, Manifest, labels, metadata
+from contracts.lane import Lane
+
+_NODE_METADATA = "169.254.169.254/32"
+"""Hands out the node's own identity: no pod has business there."""
+
+
+def lane_network(lane: Lane) -> Manifest:
+    """Egress only: nobody calls a worker."""
+    everywhere = [{"ipBlock": {"cidr": "0.0.0.0/0", "except": [_NODE_METADATA]}}]
+    egress = [
+        {"to": everywhere, "ports": [{"protocol": "TCP", "port": port} for port in _ports(lane)]}
+    ]
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": metadata(f"lane-{lane.name}", labels("lane", lane.name)),
+        "spec": {
+            "podSelector": {"matchLabels": {LANE_LABEL: lane.name}},
+            "policyTypes": ["Ingress", "Egress"],
+            "egress": egress,
+        },
+    }
+
+
+def _ports(lane: Lane) -> list[int]:
+    """Bus, identity, store and the cluster's own API; the ledger; and what the lane names."""
+    return sorted({443, 1433, 5671, *lane.scale.ports})

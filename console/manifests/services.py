@@ -1,0 +1,73 @@
+"""The parts of which there are a few: the dispatcher, and the console in a browser."""
+
+from console.manifests.names import Configuration, Manifest, labels, metadata
+from console.manifests.pod import Part, pod_template, spread
+
+DISPATCHER_PORT, CONSOLE_PORT = 8780, 8781
+
+
+def dispatcher_documents(configuration: Configuration) -> list[Manifest]:
+    """Two, so that a node may go while requests come; they share the outbox and the sweep."""
+    command = ["python", "-m", "dispatcher", "--host", "0.0.0.0", "--port", str(DISPATCHER_PORT)]  # noqa: S104  # a pod's own address
+    return _documents("dispatcher", command, DISPATCHER_PORT, "/readyz", configuration)
+
+
+def console_documents(configuration: Configuration) -> list[Manifest]:
+    """The web console."""
+    command = ["python", "-m", "console.web", "--host", "0.0.0.0", "--port", str(CONSOLE_PORT)]  # noqa: S104  # a pod's own address
+    return _documents("console", command, CONSOLE_PORT, "/healthz", configuration)
+
+
+def _documents(
+    name: str, command: list[str], port: int, ready: str, configuration: Configuration
+) -> list[Manifest]:
+    labelled, full = labels(name), f"fleet-{name}"
+    part = Part(
+        name=name,
+        account=full,
+        labels=labelled,
+        command=command,
+        cpu="250m",
+        memory="1Gi",
+        disk="2Gi",
+        drain=25,
+        probes={
+            "startupProbe": _asked("/healthz") | {"periodSeconds": 2, "failureThreshold": 60},
+            "livenessProbe": _asked("/healthz") | {"periodSeconds": 10, "failureThreshold": 6},
+            "readinessProbe": _asked(ready) | {"periodSeconds": 5},
+        },
+        port=port,
+        critical=True,
+    )
+    template = pod_template(part, configuration)
+    template["spec"]["topologySpreadConstraints"] = spread(labelled)
+    deployment = {
+        "replicas": 2,
+        "revisionHistoryLimit": 5,
+        "minReadySeconds": 10,
+        "selector": {"matchLabels": labelled},
+        "strategy": {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+        },
+        "template": template,
+    }
+    budget = {"maxUnavailable": 1, "selector": {"matchLabels": labelled}}
+    service = {
+        "selector": labelled,
+        "ports": [{"name": "http", "port": port, "targetPort": "http"}],
+    }
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(full, labelled)},
+        _one("apps/v1", "Deployment", full, labelled, deployment),
+        _one("policy/v1", "PodDisruptionBudget", full, labelled, budget),
+        _one("v1", "Service", full, labelled, service),
+    ]
+
+
+def _one(version: str, kind: str, name: str, labelled: dict[str, str], spec: Manifest) -> Manifest:
+    return {"apiVersion": version, "kind": kind, "metadata": metadata(name, labelled), "spec": spec}
+
+
+def _asked(path: str) -> Manifest:
+    return {"httpGet": {"path": path, "port": "http"}, "timeoutSeconds": 5}

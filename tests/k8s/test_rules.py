@@ -1,0 +1,137 @@
+"""What no manifest may do: run as root, hold a secret in a variable, lack limits, talk freely."""
+
+from typing import Any
+
+import pytest
+
+from console.manifests.names import COMPONENT, LANE_LABEL
+from contracts.scale import Shape
+from fleet.lanes import load_lanes
+from fleet.settings import Settings
+from tests.k8s.manifests import containers, of_kind, pods, template
+
+_CONTAINERS = list(containers())
+_PODS = pods()
+
+
+def test_there_are_pods_to_look_at() -> None:
+    """Seven lanes, one task's own pod, dispatcher, console, and the dev overlay's two."""
+    assert len(_PODS) >= len(list(load_lanes())) + 5
+
+
+@pytest.mark.parametrize(
+    ("place", "container"), _CONTAINERS, ids=[place for place, _ in _CONTAINERS]
+)
+def test_a_container_is_locked_down(place: str, container: dict[str, Any]) -> None:
+    """Read-only files, no way up, no capabilities; limits; probes; no secret in a variable."""
+    context = container["securityContext"]
+
+    assert context["readOnlyRootFilesystem"] is True
+    assert context["allowPrivilegeEscalation"] is False
+    assert context["capabilities"] == {"drop": ["ALL"]}
+    assert not context.get("privileged")
+    for kind in ("requests", "limits"):
+        assert {"cpu", "memory", "ephemeral-storage"} <= set(container["resources"][kind])
+    assert not [v for v in container.get("env", []) if "secretKeyRef" in v.get("valueFrom", {})]
+    assert not [f for f in container.get("envFrom", []) if "secretRef" in f]
+    assert {"startupProbe", "livenessProbe", "readinessProbe"} <= set(container)
+
+
+@pytest.mark.parametrize(("place", "spec"), _PODS, ids=[place for place, _ in _PODS])
+def test_a_pod_is_nobody_on_its_node(place: str, spec: dict[str, Any]) -> None:
+    """Not root, by number; nothing of the host; a profile for system calls."""
+    context = spec["securityContext"]
+
+    assert context["runAsNonRoot"] is True
+    assert context["runAsUser"] >= 10_000
+    assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
+    assert not [volume for volume in spec["volumes"] if "hostPath" in volume]
+
+
+@pytest.mark.parametrize(("place", "spec"), _PODS, ids=[place for place, _ in _PODS])
+def test_the_rules_are_mounted_so_that_a_change_is_seen(place: str, spec: dict[str, Any]) -> None:
+    """A mount by subPath never changes."""
+    for container in spec["containers"]:
+        assert not [m for m in container["volumeMounts"] if "subPath" in m or "subPathExpr" in m]
+
+
+@pytest.mark.parametrize(("place", "spec"), _PODS, ids=[place for place, _ in _PODS])
+def test_a_pod_starts_with_settings_that_are_known(place: str, spec: dict[str, Any]) -> None:
+    """An unknown FLEET_ variable stops a process; Kubernetes would inject some for each Service."""
+    known = {f"FLEET_{name.upper()}" for name in Settings.model_fields}
+    given = {v["name"] for container in spec["containers"] for v in container.get("env", [])}
+    for _, config in of_kind("ConfigMap"):
+        if config["metadata"]["name"] == "fleet-settings":
+            given |= set(config["data"])
+
+    assert spec["enableServiceLinks"] is False
+    assert {name for name in given if name.startswith("FLEET_")} <= known
+
+
+def test_the_grace_outlasts_the_drain() -> None:
+    """A pod is killed only after its worker had its time to hand work back."""
+    for place, spec in _PODS:
+        for container in spec["containers"]:
+            for told in container.get("env", []):
+                if told["name"] == "FLEET_GRACE":
+                    assert spec["terminationGracePeriodSeconds"] >= float(told["value"]) + 30, place
+
+
+def test_everything_is_denied_unless_allowed() -> None:
+    """A default deny for all pods in both directions, and no rule that lets anybody in."""
+    policies = [one["spec"] for _, one in of_kind("NetworkPolicy")]
+
+    assert {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]} in policies
+    for policy in policies:
+        for rule in policy.get("ingress", []):
+            assert rule.get("from"), "an ingress rule without `from` lets everybody in"
+            assert rule.get("ports")
+        for rule in policy.get("egress", []):
+            assert rule.get("to"), "an egress rule without `to` lets everything out"
+            assert rule.get("ports")
+
+
+def test_no_pod_reaches_the_nodes_identity() -> None:
+    """The address that hands out the node's own token is always taken out."""
+    for place, one in of_kind("NetworkPolicy"):
+        for rule in one["spec"].get("egress", []):
+            for peer in rule["to"]:
+                if "ipBlock" in peer:
+                    assert "169.254.169.254/32" in peer["ipBlock"]["except"], place
+
+
+def test_every_lane_has_what_it_needs_and_is_selected_by_it() -> None:
+    """A scaler of the right shape, an account, a way out, and a budget that meets its pods."""
+    for lane in load_lanes():
+        name = f"lane-{lane.name}"
+        kind = "Deployment" if lane.scale.shape is Shape.DEPLOYMENT else "ScaledJob"
+        ((_, runs),) = [f for f in of_kind(kind) if f[1]["metadata"]["name"] == name]
+        labelled = template(runs)["metadata"]["labels"]
+        assert labelled[LANE_LABEL] == lane.name
+        assert template(runs)["spec"]["serviceAccountName"] == name
+        assert [f for f in of_kind("ServiceAccount") if f[1]["metadata"]["name"] == name]
+        selectors = [
+            f[1]["spec"]["podSelector"]["matchLabels"]
+            for f in of_kind("NetworkPolicy")
+            if f[1]["metadata"]["name"] == name
+        ]
+        assert all(selector.items() <= labelled.items() for selector in selectors)
+        assert selectors
+        if kind == "Deployment":
+            assert runs["spec"]["selector"]["matchLabels"].items() <= labelled.items()
+            assert "replicas" not in runs["spec"], "applying again would undo the autoscaler"
+            ((_, budget),) = [
+                f for f in of_kind("PodDisruptionBudget") if f[1]["metadata"]["name"] == name
+            ]
+            assert budget["spec"]["selector"]["matchLabels"].items() <= labelled.items()
+
+
+def test_a_pod_of_its_own_belongs_to_no_deployment_or_budget() -> None:
+    """Its labels are a lane's, for the network, and yet no selector of a lane takes it."""
+    for place, one in of_kind("PodTemplate"):
+        labelled = one["template"]["metadata"]["labels"]
+        assert labelled[COMPONENT] == "lane-alone"
+        for _, other in of_kind("Deployment", "PodDisruptionBudget"):
+            selector = other["spec"]["selector"]["matchLabels"]
+            assert not selector.items() <= labelled.items(), place
