@@ -31,6 +31,7 @@ from console.commands import (
     runs,
     submit,
     task,
+    tenants,
     up,
     verify,
 )
@@ -56,6 +57,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "task": task.task,
     "artifacts": artifacts.artifacts,
     "lanes": lanes.lanes,
+    "tenants": tenants.tenants,
     "dead-letters": dead_letters.dead_letters,
     "redrive": redrive.redrive,
     "redrives": redrives.redrives,

@@ -11,8 +11,8 @@ from console.errors import Refused, Unreachable
 from contracts.fact import Fact, JsonObject
 from contracts.pipeline import ParameterType
 from contracts.request import RunAccepted, RunRequest
-from fleet.ledger.approvals import Voted
 from fleet.ledger.rows import RedriveJob, RedrivePreview
+from fleet.ledger.votes import Voted
 
 
 class Retried(Fact):

@@ -1,18 +1,24 @@
 """Approvals: what exactly is approved, and by whom.
 
-An approval is of a task's digest: of everything that says what the task would do, and to what. It
-dies with the digest, so that nobody approves one thing and another is done.
+An approval is of the digest of a task, or of a run that is held before it has any: of everything
+that says what it would do, and to what. It dies with the digest, so that nobody approves one thing
+and another is done.
 """
 
 import hashlib
 import json
 import unicodedata
 from collections.abc import Iterable
+from datetime import timedelta
 
 from contracts.envelope import Envelope
+from contracts.plan import RunGraph
+from contracts.request import RunRequest
 
+APPROVAL_WAITS = timedelta(days=3)
+"""How long an approval is asked for; the run's deadline may end it sooner."""
 NEEDED = 2
-"""People, none of them the requester. The rule `approval.two_people` asks for as many."""
+"""People, none of them the requester. The rules that hold ask for as many."""
 
 
 def task_digest(envelope: Envelope) -> str:
@@ -33,6 +39,16 @@ def task_digest(envelope: Envelope) -> str:
         "inputs": {name: [p.digest for p in group] for name, group in body.inputs.items()},
     }
     text = json.dumps(whole, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def run_digest(request: RunRequest, graph: RunGraph) -> str:
+    """SHA-256 over what a run does: the request, and the plan with its files by digest."""
+    text = json.dumps(
+        [request.model_dump(mode="json"), graph.model_dump(mode="json", exclude_defaults=True)],
+        sort_keys=True,
+        separators=(",", ":"),
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -2,7 +2,7 @@
 
 The ledger, the console, the tests and the diagram in docs read this one table.
 A run uses the subset RUN_STATES; its moves are the same table's, and a redrive of one of its tasks
-opens a failed or denied run again.
+opens a failed or denied run again. A run that was held and is then admitted goes on as running.
 """
 
 from enum import StrEnum
@@ -15,7 +15,7 @@ class State(StrEnum):
     QUEUED = "queued"  # in the outbox or on its lane's queue
     RUNNING = "running"  # leased by a worker
     RETRYING = "retrying"  # failed; its next attempt is promised for later
-    HELD = "held"  # needs an approval
+    HELD = "held"  # waits for an approval; a run also for room in its tenant's allowance
     PARKED = "parked"  # no worker here knows its kind or version yet
     SUCCEEDED = "succeeded"
     FAILED = "failed"  # its own fault: trying again cannot help
@@ -46,7 +46,7 @@ MOVES: dict[State, frozenset[State]] = {
 
 FINAL = frozenset({S.SUCCEEDED, S.FAILED, S.DENIED, S.CANCELLED, S.DEAD})
 CLAIMABLE = frozenset({S.QUEUED, S.RETRYING})
-RUN_STATES = frozenset({S.RUNNING, S.SUCCEEDED, S.FAILED, S.DENIED, S.CANCELLED})
+RUN_STATES = frozenset({S.HELD, S.RUNNING, S.SUCCEEDED, S.FAILED, S.DENIED, S.CANCELLED})
 
 
 def may_move(old: State, new: State) -> bool:

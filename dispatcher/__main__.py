@@ -1,8 +1,8 @@
 """The dispatcher's process: `python -m dispatcher`. The only place here that builds real adapters.
 
-Intake over HTTP and from the queue, the outbox relay, the sweeper and the redriver live in one task
-group. A signal only sets an event; then each part finishes what it has at hand, and what was opened
-closes.
+Intake over HTTP and from the queue, the outbox relay, the sweeper, the redriver and the admission
+of held runs live in one task group. A signal only sets an event; then each part finishes what it
+has at hand, and what was opened closes.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from dispatcher.admissions import Admissions
 from dispatcher.http import HttpSite, create_app
 from dispatcher.intake import Intake
 from dispatcher.intake_queue import IntakeQueue
@@ -79,6 +80,9 @@ async def dispatch(settings: Settings, stop: asyncio.Event, ready_file: Path | N
             clock=clock,
             chance=os.urandom,
         )
+        admissions = Admissions(
+            ledger=ledger, gate=gate, registry=registry, clock=clock, hurry=relay.hurry
+        )
         resender = Resender(ledger=ledger, bus=bus, clock=clock, chance=os.urandom)
         redriver = Redriver(ledger, bus, clock, resender)
         redrives = Redrives(
@@ -91,7 +95,7 @@ async def dispatch(settings: Settings, stop: asyncio.Event, ready_file: Path | N
             hurry=relay.hurry,
         )
         rules = Supervised("rules", partial(refreshed, gate), RULES_EVERY)
-        loops = (relay.loop, sweeper.loop, rules, redriver.loop)
+        loops = (relay.loop, sweeper.loop, rules, redriver.loop, admissions.loop)
         site = HttpSite(
             intake=intake,
             redrives=redrives,

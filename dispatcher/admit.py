@@ -4,6 +4,9 @@ The facts are what the request says and what the plan would do; the rules decide
 malformed, a flag that nobody knows for one, is denied with its reason, never left out.
 """
 
+from collections.abc import Sequence
+
+from contracts.allowance import Quota
 from contracts.decision import Decision, Gate
 from contracts.fact import JsonObject
 from contracts.payload import PayloadRegistry
@@ -13,13 +16,30 @@ from policies.gate import PolicyGate
 
 
 def admit(
-    request: RunRequest, graph: RunGraph, registry: PayloadRegistry, gate: PolicyGate
+    request: RunRequest,
+    graph: RunGraph,
+    registry: PayloadRegistry,
+    gate: PolicyGate,
+    *,
+    over: Sequence[Quota] = (),
+    approvers: Sequence[str] = (),
 ) -> Decision:
-    """The decision on a planned request. Never raises: what cannot be decided is denied."""
-    return gate.decide_values(Gate.ADMIT, admit_facts(request, graph, registry))
+    """The decision on a planned request. Never raises: what cannot be decided is denied.
+
+    `over`: quotas that the ledger had no room in; none, as long as it was not asked.
+    """
+    facts = admit_facts(request, graph, registry, over=over, approvers=approvers)
+    return gate.decide_values(Gate.ADMIT, facts)
 
 
-def admit_facts(request: RunRequest, graph: RunGraph, registry: PayloadRegistry) -> JsonObject:
+def admit_facts(
+    request: RunRequest,
+    graph: RunGraph,
+    registry: PayloadRegistry,
+    *,
+    over: Sequence[Quota] = (),
+    approvers: Sequence[str] = (),
+) -> JsonObject:
     """What the rules read of a planned request: the fields of policies.facts.AdmitFacts."""
     mutating = {s.kind for s in graph.stages if registry.find(s.kind, s.version).MUTATES}
     return {
@@ -31,4 +51,6 @@ def admit_facts(request: RunRequest, graph: RunGraph, registry: PayloadRegistry)
         "priority": request.priority,
         "kinds": [*sorted({stage.kind for stage in graph.stages})],
         "mutating_kinds": [*sorted(mutating)],
+        "over": [quota.value for quota in over],
+        "approvers": [*approvers],
     }

@@ -1,4 +1,4 @@
-"""Approvals over HTTP: the queue of held tasks, and people's votes on them."""
+"""Approvals over HTTP: the queue of held tasks and runs, and people's votes on them."""
 
 from typing import Annotated
 
@@ -11,12 +11,12 @@ from contracts.request import Requester
 from dispatcher.intake import Intake
 from dispatcher.problems import RESPONSE as PROBLEM
 from dispatcher.problems import problem
-from fleet.ledger.approvals import ApprovalRow, Vote, Voted
 from fleet.ledger.errors import VoteRefused
+from fleet.ledger.votes import ApprovalRow, Vote, Voted
 
 
 class VoteAsked(StrictFact):
-    """One person's word on a held task."""
+    """One person's word on a held task or run."""
 
     approver: Requester
     approve: bool
@@ -45,7 +45,7 @@ def serve_approvals(app: FastAPI) -> None:
         "/v1/approvals",
         tags=["approvals"],
         operation_id="list_approvals",
-        summary="Held tasks that wait for approval; what expires first comes first",
+        summary="Held tasks and runs that wait for approval; what expires first comes first",
     )
     def approvals(
         intake: Served, limit: Annotated[int, Query(ge=1, le=1000)] = 100
@@ -56,7 +56,7 @@ def serve_approvals(app: FastAPI) -> None:
         "/v1/approvals/{task}",
         tags=["approvals"],
         operation_id="vote",
-        summary="Approve or refuse a held task",
+        summary="Approve or refuse a held task or run",
         responses={
             400: PROBLEM | {"description": "Not JSON."},
             404: PROBLEM | {"description": "No such task, or several."},
@@ -68,12 +68,14 @@ def serve_approvals(app: FastAPI) -> None:
     )
     async def vote(
         intake: Served,
-        task: Annotated[str, Path(description="A task's id, or a prefix of one task's alone.")],
+        task: Annotated[
+            str, Path(description="The id of a task or held run, or a prefix of one's alone.")
+        ],
         body: VoteAsked,
     ) -> Voted:
         voted = await intake.ledger.vote(
             Vote(
-                task=intake.reader.find_task(task),
+                task=intake.reader.find_held(task),
                 digest=body.digest,
                 person=body.approver,
                 approves=body.approve,

@@ -1,8 +1,11 @@
 """Intake: the one path from a request to a run, whichever way the request came in.
 
 load, plan, admit, keep the pipeline's files, start the run, hurry its first envelopes along. What
-is refused leaves nothing behind; what is denied leaves a run that says so. The same key of the
-same tenant finds the run that is there, however often and from however many dispatchers.
+is refused leaves nothing behind; what is denied, or held, leaves a run that says so. The same key
+of the same tenant finds the run that is there, however often and from however many dispatchers.
+
+A tenant's allowance is reserved in the transaction that starts the run. Where there is no room, the
+gate is asked once more, and told so.
 """
 
 import asyncio
@@ -10,12 +13,16 @@ import hashlib
 import mimetypes
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from contracts.allowance import Quota
+from contracts.approval import APPROVAL_WAITS, run_digest
 from contracts.artifact import ArtifactPointer, Scope, Tier
+from contracts.decision import Decision, Verdict
 from contracts.ids import run_id
 from contracts.lane import LaneTable
 from contracts.payload import PayloadRegistry
+from contracts.plan import RunGraph
 from contracts.request import RunAccepted, RunRequest
 from dispatcher.admit import admit
 from dispatcher.faults import KeyConflict
@@ -23,9 +30,10 @@ from dispatcher.pipeline_folder import PipelineFolders
 from dispatcher.plan import plan
 from fleet.artifacts.store import ArtifactStore
 from fleet.clock import Clock
+from fleet.ledger.errors import OverAllowance
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
-from fleet.ledger.rows import LaneLimits, NewRun
+from fleet.ledger.rows import ApprovalAsked, LaneLimits, NewRun
 from policies.gate import PolicyGate
 from policies.live import LiveGate
 
@@ -61,7 +69,11 @@ class Intake:
         """
         # Files are read, planned with and synced to the store off the loop, which serves others.
         new = await asyncio.to_thread(self._prepared, request, traceparent)
-        accepted = await self.ledger.start_run(new)
+        try:
+            accepted = await self.ledger.start_run(new)
+        except OverAllowance as full:
+            new = self._over(new, full.over)
+            accepted = await self.ledger.start_run(new)
         if accepted.created and new.admitted.allowed:
             self.hurry(accepted.run)
         elif not accepted.created:
@@ -81,8 +93,9 @@ class Intake:
             registry=self.registry,
             lanes=self.lanes,
         )
-        decision = admit(request, graph, self.registry, self.gate.now)
-        if decision.allowed:
+        gate = self.gate.now
+        decision = admit(request, graph, self.registry, gate)
+        if decision.verdict is not Verdict.DENY:
             for path, pointer in pointers.items():
                 if not self.store.has(pointer.tier, pointer.digest):
                     self.store.put_bytes(pointer.tier, loaded.files[path])
@@ -98,12 +111,38 @@ class Intake:
             lane_limits={
                 lane.name: LaneLimits(max_attempts=lane.retry.max_attempts) for lane in self.lanes
             },
+            allowance=gate.bundle.limits.allowance(request.scope.tenant),
+            asks=_asked(decision, request, graph, submitted),
+        )
+
+    def _over(self, new: NewRun, over: tuple[Quota, ...]) -> NewRun:
+        """The run as the gate decides on it once it knows that there is no room."""
+        decision = admit(new.request, new.graph, self.registry, self.gate.now, over=over)
+        return new.model_copy(
+            update={
+                "admitted": decision,
+                # What rules allow all the same is not counted.
+                "allowance": None,
+                "asks": _asked(decision, new.request, new.graph, new.submitted),
+            }
         )
 
     async def _same_request(self, request: RunRequest, run: str) -> None:
         known = await asyncio.to_thread(self.reader.run, run)
         if known.request != request:
             raise KeyConflict(request.key or "", run, _differing(known.request, request))
+
+
+def _asked(
+    decision: Decision, request: RunRequest, graph: RunGraph, now: datetime
+) -> ApprovalAsked | None:
+    if decision.verdict is not Verdict.HOLD:
+        return None
+    return ApprovalAsked(
+        digest=run_digest(request, graph),
+        reasons="; ".join(reason.text for reason in decision.reasons),
+        expires=now + APPROVAL_WAITS,
+    )
 
 
 def _pointer(path: str, data: bytes, scope: Scope) -> ArtifactPointer:

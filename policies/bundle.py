@@ -36,6 +36,7 @@ REQUIRED = frozenset(
         "leaving.not_scanned",
         "mutation.needs_permission",
         "onedrive.read_only",
+        "quota.within_the_allowance",
         "scope.artifact_of_another_tenant",
         "scope.input_of_another_tenant",
     }
@@ -203,8 +204,8 @@ def _rule_faults(policy: pst.Template, subject: str) -> Iterator[str]:
     if above != subject or _RULE_NAME.fullmatch(rest) is None:
         yield f"{said} needs an @id like {subject}.what_it_forbids"
     verdict = policy.annotations.get("verdict")
-    if verdict is not None and (verdict != "hold" or _gates(policy.action) != (Gate.EXECUTE,)):
-        yield f'{said}: a verdict can only be "hold", and only at execute'
+    if verdict is not None and (verdict != "hold" or Gate.PUBLISH in _gates(policy.action)):
+        yield f'{said}: a verdict can only be "hold", and not at publish'
     reason = policy.annotations.get("reason", "")
     if len(reason) < 20 or not reason.endswith("."):
         yield f"{said} needs an @reason, a whole sentence"

@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar, Self, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from contracts.allowance import Quota
 from contracts.artifact import AI_TAINT, Audience, Tenant, Tier
 from contracts.decision import Gate
 from contracts.fact import Fact
@@ -75,6 +76,10 @@ class AdmitFacts(GateFacts):
     """The kinds of all stages."""
     mutating_kinds: Sorted[Word]
     """Those of `kinds` whose handlers write to a source system."""
+    over: Sorted[Quota]
+    """Quotas of the tenant that the run would exceed, as the ledger said when it was to reserve."""
+    approvers: Sorted[Word]
+    """Who approved this very run, by its digest."""
 
     @model_validator(mode="after")
     def _mutating_kinds_are_kinds(self) -> Self:

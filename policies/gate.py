@@ -192,6 +192,8 @@ class PolicyGate:
             "kinds": [*kinds],
             "mutates": not set(kinds).isdisjoint(facts.mutating_kinds),
             "lane_mutates": self._lane_mutates(lane),
+            "over": _words("Quota", facts.over),
+            "approvals_of_others": len(others(facts.approvers, facts.requester)),
         }
         return _request(facts, lane, context)
 

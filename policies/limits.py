@@ -1,4 +1,4 @@
-"""What rules measure against: a bundle's version and its working hours.
+"""What rules measure against: a bundle's version, its working hours, the tenants' allowances.
 
 Pure types and one reader of text. The clock is an argument.
 """
@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from contracts.allowance import Allowance
+from contracts.artifact import Tenant
 from contracts.fact import StrictFact
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -64,6 +66,12 @@ class Limits(StrictFact):
 
     version: int = Field(ge=1)
     working_hours: WorkingHours
+    allowances: dict[Tenant | Literal["*"], Allowance] = {}
+    """By tenant; `*` is for those that are not named."""
+
+    def allowance(self, tenant: str) -> Allowance | None:
+        """What a tenant may use; None where nothing limits it."""
+        return self.allowances.get(tenant, self.allowances.get("*"))
 
 
 def limits_of(text: str) -> Limits:

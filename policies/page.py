@@ -35,8 +35,9 @@ _CAUSES = {
 }
 
 _GATES = {
-    Gate.ADMIT: "In the dispatcher, before a run exists. Asked for every lane that the run's "
-    "stages use; all must allow.",
+    Gate.ADMIT: "In the dispatcher, before a run has tasks. Asked for every lane that the run's "
+    "stages use; all must allow. Asked again where the ledger has no room in the tenant's "
+    "allowance, and while the run is held.",
     Gate.EXECUTE: "In the worker, before a task's handler runs.",
     Gate.PUBLISH: "In the worker, for each file that a handler made, before it is stored as an "
     "artifact.",
@@ -62,14 +63,14 @@ that must decide; the tests also drop and twist every rule and condition, and fa
 notices.
 
 A guardrail with `@verdict("hold")` holds what it forbids: the task waits for approvals or for its
-hours, if that is all that stands in its way.
+hours, a run for room in its tenant's allowance, if that is all that stands in its way.
 
-Every change needs a higher `version` in `bundle.toml`, where the working hours are, too. Dispatcher
-and workers look for changed files every few seconds. They read them aside, check them, hold them to
-their cases (those in `cases/` beside the rules, else the packaged ones) and swap them in at once;
-rules with any fault leave the old ones in force, and each process logs why. The version travels in
-the envelope as its generation: a worker with older rules than those that admitted a run gives its
-tasks back.
+Every change needs a higher `version` in `bundle.toml`, where the working hours and the tenants'
+allowances are, too. Dispatcher and workers look for changed files every few seconds. They read them
+aside, check them, hold them to their cases (those in `cases/` beside the rules, else the packaged
+ones) and swap them in at once; rules with any fault leave the old ones in force, and each process
+logs why. The version travels in the envelope as its generation: a worker with older rules than
+those that admitted a run gives its tasks back.
 """
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from contracts.approval import task_digest
+from contracts.approval import APPROVAL_WAITS, task_digest
 from contracts.artifact import ArtifactPointer
 from contracts.decision import Decision, Gate, Verdict
 from contracts.envelope import Envelope, MalformedEnvelope, decoded
@@ -52,9 +52,6 @@ from workers.spans import outcome_attributes, process_span, run_span, settle_spa
 from workers.stages.handler import StageFault
 
 _log = logging.getLogger(__name__)
-
-_APPROVAL_WAITS = timedelta(days=3)
-"""How long an approval is asked for; the run's deadline may end it sooner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -389,7 +386,7 @@ def _disk_failed(cause: OSError) -> Failed:
 def _asked(envelope: Envelope, attempted: Attempted, now: datetime) -> ApprovalAsked:
     reasons = "; ".join(r.text for d in attempted.decisions for r in d.reasons)
     return ApprovalAsked(
-        digest=task_digest(envelope), reasons=reasons, expires=now + _APPROVAL_WAITS
+        digest=task_digest(envelope), reasons=reasons, expires=now + APPROVAL_WAITS
     )
 
 

@@ -9,9 +9,10 @@ from console.session import session_of
 
 if TYPE_CHECKING:
     from console.session import Session
+    from fleet.ledger.votes import ApprovalRow
 
 TaskId = Annotated[
-    str, typer.Argument(metavar="TASK", help="A held task's id, or its unique beginning.")
+    str, typer.Argument(metavar="TASK", help="A held task's or run's id, or its beginning.")
 ]
 Comment = Annotated[str, typer.Option("--comment", "-m", help="Why; kept with the task.")]
 Approver = Annotated[
@@ -20,9 +21,13 @@ Approver = Annotated[
 
 
 def approvals(context: typer.Context, as_json: Json = False) -> None:
-    """List held tasks that wait for approval; what expires first comes first.
+    """List held tasks and runs that wait for approval; what expires first comes first.
 
-    With --json, one object a line: `task`, `run`, `stage`, `partition`, `kind`, `lane`, `tenant`,
+    A run is held before it has tasks where its tenant's allowance has no room for it: it starts
+    once there is room, or once it is approved.
+
+    With --json, one object a line: `gate` (`execute` for a task, `admit` for a run), `task` (what
+    is voted on: the task or the run), `run`, `stage`, `partition`, `kind`, `lane`, `tenant`,
     `pipeline`, `requester`, `digest` (of what is approved), `reasons`, `asked`, `expires`,
     `approved_by`, `needed`.
 
@@ -42,15 +47,24 @@ def approvals(context: typer.Context, as_json: Json = False) -> None:
     if not rows:
         output.say("nothing waits for approval")
     for row in rows:
-        place = f"{row.stage}/{row.partition}" if row.partition else row.stage
         by = ", ".join(row.approved_by) or "nobody"
         output.answer(
-            f"{row.task}  {row.pipeline} {shown(place)} ({row.kind}) for {row.tenant}\n"
+            f"{row.task}  {row.pipeline} {shown(_place(row))} for {row.tenant}\n"
             f"  asked for by {shown(row.requester)}; expires {clock_time(row.expires)}\n"
             f"  approved by {shown(by)} ({len(row.approved_by)} of {row.needed}); "
             f"digest {row.digest[:12]}\n"
             f"  {row.reasons}"
         )
+
+
+def _place(row: "ApprovalRow") -> str:
+    if row.task == row.run:
+        return "(the run)"
+    return (
+        f"{row.stage}/{row.partition} ({row.kind})"
+        if row.partition
+        else f"{row.stage} ({row.kind})"
+    )
 
 
 def approve(
@@ -60,7 +74,7 @@ def approve(
     approver: Approver = None,
     as_json: Json = False,
 ) -> None:
-    """Approve a held task: what it would do as it is now, and nothing else.
+    """Approve a held task or run: what it would do as it is now, and nothing else.
 
     Two people are needed, and who asked for the run is none of them.
 
@@ -81,7 +95,7 @@ def refuse(
     approver: Approver = None,
     as_json: Json = False,
 ) -> None:
-    """Refuse a held task: it is denied, and what waits for it is cancelled.
+    """Refuse a held task or run: it is denied, and what waits for it is cancelled.
 
     With --json, one object: `task`, `run`, `state`, `approved_by`, `needed`.
 
@@ -108,10 +122,10 @@ def _vote(
 
     site = session.site()
     with site.reader() as reader:
-        whole = reader.find_task(task)
+        whole = reader.find_held(task)
         row = next((row for row in reader.approvals(100_000) if row.task == whole), None)
     if row is None:
-        raise Refused(f"task {whole} does not wait for approval; see `fleet approvals`")
+        raise Refused(f"{whole} does not wait for approval; see `fleet approvals`")
     asked = {
         "approver": approver or requested_by(),
         "approve": approve,

@@ -97,6 +97,8 @@ def submit(
             output.answer(accepted.model_dump_json())
         else:
             word = "submitted" if accepted.created else f"there already, {accepted.state}"
+            if accepted.created and accepted.state == State.HELD:
+                word = "held: its tenant's allowance has no room for it now"
             output.answer(
                 f"{accepted.run} {word}; follow it with `fleet run {accepted.run} --watch`"
             )

@@ -18,6 +18,7 @@ from contracts.ids import task_id
 from contracts.plan import PlannedTask, StagePlan
 from contracts.states import FINAL, State
 from fleet.ledger import tables
+from fleet.ledger.allowances import settle
 from fleet.ledger.errors import IllegalRecord
 from fleet.ledger.moves import CHUNK, IDS, an_event, append_events, cancel_tasks, chunks
 from fleet.ledger.promise import PROMISED, Promise, a_promise
@@ -40,6 +41,7 @@ _runs = select(
     tables.run.c.tasks,
     tables.run.c.open_tasks,
     tables.run.c.deadline,
+    tables.run.c.counted_day,
 ).where(tables.run.c.run.in_(bindparam("runs", expanding=True)))
 
 _write_run = (
@@ -114,6 +116,7 @@ class _Standing:
     tasks: int
     open_tasks: int
     deadline: datetime
+    counted: bool
     closed: list[Closed] = field(default_factory=list)
 
     @property
@@ -240,6 +243,7 @@ def _standings(connection: Connection, runs: Iterable[str]) -> dict[str, _Standi
             tasks=row.tasks,
             open_tasks=row.open_tasks,
             deadline=row.deadline,
+            counted=row.counted_day is not None,
         )
         for some in chunks(wanted, IDS)
         for row in connection.execute(_runs, {"runs": some})
@@ -393,3 +397,5 @@ def _close_runs(connection: Connection, standings: Sequence[_Standing], now: dat
             ],
         )
     append_events(connection, events)
+    if ended := [s.facts.run for s in standings if s.counted and s.state in FINAL]:
+        settle(connection, ended)

@@ -6,72 +6,26 @@ back on its queue as a new attempt, and the gate decides again.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import AwareDatetime
 from sqlalchemy import Connection, Engine, and_, insert, null, select, update
 
-from contracts.approval import NEEDED, others, person
-from contracts.fact import Fact
+from contracts.approval import NEEDED
+from contracts.decision import Gate
 from contracts.outcome import Fault, FaultKind
 from contracts.states import State
-from fleet.ledger import tables
+from fleet.ledger import held_runs, tables, votes
 from fleet.ledger.advance import Closed, advance, hold
-from fleet.ledger.errors import LedgerError, UnknownRow, VoteRefused
+from fleet.ledger.errors import LedgerError, VoteRefused
 from fleet.ledger.moves import an_event, append_events, new_token
 from fleet.ledger.promise import PROMISED, a_promise, promise
 from fleet.ledger.rows import Record
 from fleet.ledger.runs import facts_of
 from fleet.ledger.types import AnyRow
+from fleet.ledger.votes import ApprovalRow, Vote, Voted
 
 _p, _v, _t, _r = tables.approval.c, tables.vote.c, tables.task.c, tables.run.c
-_OPEN, _APPROVED, _REFUSED, _EXPIRED = "open", "approved", "refused", "expired"
-
-
-class ApprovalRow(Fact):
-    """A held task that waits for people."""
-
-    task: str
-    run: str
-    stage: str
-    partition: str
-    kind: str
-    lane: str
-    tenant: str
-    pipeline: str
-    requester: str
-    digest: str
-    """Of what is approved."""
-    reasons: str
-    asked: AwareDatetime
-    expires: AwareDatetime
-    approved_by: tuple[str, ...]
-    needed: int = NEEDED
-
-
-class Voted(Fact):
-    """What a vote came to."""
-
-    task: str
-    run: str
-    state: State
-    """Of the task now: `held` while more approvals are needed."""
-    approved_by: tuple[str, ...]
-    needed: int = NEEDED
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vote:
-    """One person's word on what `digest` names. `comment` says why."""
-
-    task: str
-    digest: str
-    person: str
-    approves: bool
-    comment: str
-    now: datetime
 
 
 def ask(connection: Connection, won: Sequence[tuple[Record, AnyRow]]) -> None:
@@ -84,7 +38,7 @@ def ask(connection: Connection, won: Sequence[tuple[Record, AnyRow]]) -> None:
             "reasons": one.asks.reasons,
             "asked": one.now,
             "expires": min(one.asks.expires, row.deadline),
-            "state": _OPEN,
+            "state": votes.OPEN,
         }
         for one, row in won
         if one.asks is not None and one.state is State.HELD
@@ -98,7 +52,7 @@ def approvers(engine: Engine, task: str, digest: str) -> tuple[str, ...]:
     query = (
         select(_v.person)
         .join(tables.approval, and_(_p.task == _v.task, _p.epoch == _v.epoch))
-        .where(_v.task == task, _p.digest == digest, _p.state == _APPROVED)
+        .where(_v.task == task, _p.digest == digest, _p.state == votes.APPROVED)
         .distinct()
         .order_by(_v.person)
     )
@@ -112,34 +66,40 @@ def waiting(connection: Connection, limit: int) -> list[ApprovalRow]:
         select(*_SHOWN)
         .join(tables.task, _t.task == _p.task)
         .join(tables.run, _r.run == _t.run)
-        .where(_p.state == _OPEN, _t.state == State.HELD.value, _t.epoch == _p.epoch)
+        .where(_p.state == votes.OPEN, _t.state == State.HELD.value, _t.epoch == _p.epoch)
         .order_by(_p.expires, _p.task)
         .limit(limit)
     ).all()
-    return [
-        ApprovalRow(**row._asdict(), approved_by=_approved_by(connection, row.task, row.epoch))
+    tasks = [
+        ApprovalRow(
+            **row._asdict(),
+            gate=Gate.EXECUTE,
+            approved_by=votes.approved_by(connection, row.task, row.epoch),
+        )
         for row in rows
     ]
+    both = tasks + held_runs.waiting(connection, limit)
+    return sorted(both, key=lambda row: (row.expires, row.task))[:limit]
 
 
-def vote(connection: Connection, votes: Sequence[Vote]) -> Sequence[Voted | LedgerError]:
+def vote(connection: Connection, cast: Sequence[Vote]) -> Sequence[Voted | LedgerError]:
     """What each vote came to, or why it does not count."""
-    return [_vote(connection, one) for one in votes]
+    return [_vote(connection, one) for one in cast]
 
 
 def expire(connection: Connection, now: datetime, limit: int) -> int:
-    """Deny what nobody answered in time. Gives how many tasks."""
+    """Deny what nobody answered in time. Gives how many tasks and runs."""
     late = connection.execute(
         select(_p.task, _p.epoch)
-        .where(_p.state == _OPEN, _p.expires < now)
+        .where(_p.state == votes.OPEN, _p.expires < now)
         .order_by(_p.expires, _p.task)
         .limit(limit)
     ).all()
-    denied = 0
+    denied = held_runs.expire(connection, now, limit)
     for one in late:
         run = connection.execute(select(_t.run).where(_t.task == one.task)).scalar_one()
         hold(connection, [run])
-        _close(connection, one.task, one.epoch, _EXPIRED)
+        _close(connection, one.task, one.epoch, votes.EXPIRED)
         # One whose task went another way (cancelled, redriven) is closed, and nothing else.
         row = _held(connection, one.task)
         if row is not None and row.epoch == one.epoch:
@@ -176,37 +136,22 @@ _SHOWN = (
 def _vote(connection: Connection, asked: Vote) -> Voted | LedgerError:
     run = connection.execute(select(_t.run).where(_t.task == asked.task)).scalar()
     if run is None:
-        return UnknownRow(f"there is no task {asked.task}; nothing was approved or refused")
+        return held_runs.vote(connection, asked)
     hold(connection, [run])
     row = _held(connection, asked.task)
-    if row is None or row.approval != _OPEN or row.expires < asked.now:
+    if row is None or row.approval != votes.OPEN or row.expires < asked.now:
         return VoteRefused(asked.task, "it does not wait for approval")
-    if row.digest != asked.digest:
-        return VoteRefused(asked.task, "it is not what it was: look at it again")
-    who = person(asked.person)
-    if not others([who], row.requester):
-        return VoteRefused(asked.task, "who asked for it cannot approve or refuse it")
-    if who in _voters(connection, row.task, row.epoch):
-        return VoteRefused(asked.task, f"{who} has said so already")
-    connection.execute(
-        insert(tables.vote),
-        {
-            "task": row.task,
-            "epoch": row.epoch,
-            "person": who,
-            "approves": asked.approves,
-            "comment": asked.comment,
-            "at": asked.now,
-        },
-    )
-    by = _approved_by(connection, row.task, row.epoch)
+    who = votes.cast(connection, asked, digest=row.digest, requester=row.requester, epoch=row.epoch)
+    if isinstance(who, VoteRefused):
+        return who
+    by = votes.approved_by(connection, row.task, row.epoch)
     state = State.HELD
     if not asked.approves:
-        _close(connection, row.task, row.epoch, _REFUSED)
+        _close(connection, row.task, row.epoch, votes.REFUSED)
         _deny(connection, row, who, code="approval.refused", said=asked.comment, now=asked.now)
         state = State.DENIED
     elif len(by) >= NEEDED:
-        _close(connection, row.task, row.epoch, _APPROVED)
+        _close(connection, row.task, row.epoch, votes.APPROVED)
         _queue(connection, row, who, asked)
         state = State.QUEUED
     else:
@@ -305,15 +250,3 @@ def _event(
         new=new.value,
         detail=detail,
     )
-
-
-def _voters(connection: Connection, task: str, epoch: int) -> set[str]:
-    query = select(_v.person).where(_v.task == task, _v.epoch == epoch)
-    return set(connection.execute(query).scalars())
-
-
-def _approved_by(connection: Connection, task: str, epoch: int) -> tuple[str, ...]:
-    query = (
-        select(_v.person).where(_v.task == task, _v.epoch == epoch, _v.approves).order_by(_v.person)
-    )
-    return tuple(connection.execute(query).scalars())

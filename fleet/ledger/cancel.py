@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, select, update
 from contracts.states import FINAL, State
 from fleet.ledger import tables
 from fleet.ledger.advance import hold
+from fleet.ledger.allowances import settle
 from fleet.ledger.errors import LedgerError, UnknownRow
 from fleet.ledger.moves import an_event, append_events, cancel_tasks
 
@@ -68,6 +69,8 @@ def _cancel(connection: Connection, asked: Cancel) -> State | LedgerError:
             ended=asked.now if state in FINAL else None,
         )
     )
+    if state in FINAL:
+        settle(connection, [asked.run])
     append_events(
         connection,
         [
@@ -76,7 +79,7 @@ def _cancel(connection: Connection, asked: Cancel) -> State | LedgerError:
                 run=asked.run,
                 task=None,
                 actor=asked.actor,
-                old=None if state is State.RUNNING else State.RUNNING.value,
+                old=None if state is State.RUNNING else row.state,
                 new=state.value,
                 detail=f"cancellation asked for: {asked.reason}",
             )

@@ -9,11 +9,13 @@ FleetError
     IllegalRecord   the record does not fit the task's stage
     UnknownRow      no run or task of this id, or more than one of this prefix
     VoteRefused     an approval or refusal that does not count
+    OverAllowance   a run that its tenant's allowance has no room for
     LedgerMissing   there is no ledger at this address
     LedgerBusy      the database stayed locked or away for longer than the writer waits
     LedgerClosed    the ledger was closed before this was written
 """
 
+from contracts.allowance import Quota
 from contracts.states import State
 from fleet.errors import FleetError
 
@@ -67,6 +69,14 @@ class VoteRefused(LedgerError):
 
     def __init__(self, task: str, why: str) -> None:
         super().__init__(f"task {task}: {why}; nothing was written")
+
+
+class OverAllowance(LedgerError):
+    """The tenant's allowance has no room for the run. Nothing was reserved, and no run started."""
+
+    def __init__(self, tenant: str, over: tuple[Quota, ...]) -> None:
+        super().__init__(f"tenant {tenant} is over {', '.join(over)}; the run was not started")
+        self.tenant, self.over = tenant, over
 
 
 class LedgerMissing(LedgerError):

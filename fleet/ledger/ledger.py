@@ -19,6 +19,7 @@ from fleet.ledger import (
     claim,
     fingerprints,
     gather,
+    held_runs,
     messages,
     notes,
     outbox,
@@ -47,6 +48,7 @@ from fleet.ledger.rows import (
     Stepped,
     Swept,
 )
+from fleet.ledger.votes import Vote, Voted
 from fleet.ledger.writer import Writer
 
 
@@ -90,9 +92,26 @@ class Ledger:
         """Record a run and promise its first tasks; the same tenant and key start it only once.
 
         A run that was denied is recorded with its decision and gets no tasks. Raises IllegalRecord
-        when a stage would fan out over the discoveries of several tasks.
+        when a stage would fan out over the discoveries of several tasks, OverAllowance when its
+        tenant's allowance has no room for it.
         """
         return await self._writer.submit(start.start_runs, new)
+
+    async def admit_held(self, admission: held_runs.Admission) -> State:
+        """Start or end a run that was held, as it was decided again. Gives its state.
+
+        Raises OverAllowance while there is no room for it, UnknownRow.
+        """
+        return await self._writer.submit(held_runs.admit, admission)
+
+    async def held_runs(self, limit: int) -> list[held_runs.HeldRun]:
+        """Held runs, the first `limit` of each tenant; by tenant, the oldest first."""
+
+        def read() -> list[held_runs.HeldRun]:
+            with self._reading.connect() as connection:
+                return held_runs.held(connection, limit)
+
+        return await asyncio.to_thread(read)
 
     async def cancel_run(self, run: str, actor: str, reason: str, now: datetime) -> State:
         """Cancel everything of a run that is not running, and ask what runs to stop.
@@ -194,8 +213,8 @@ class Ledger:
         """The bus has taken these rows. Marking twice is harmless."""
         await self._writer.submit(outbox.mark_relayed, outbox.Relayed(seqs=tuple(seqs), now=now))
 
-    async def vote(self, vote: approvals.Vote) -> approvals.Voted:
-        """Approve or refuse a held task. Raises UnknownRow, VoteRefused."""
+    async def vote(self, vote: Vote) -> Voted:
+        """Approve or refuse a held task or run. Raises UnknownRow, VoteRefused."""
         return await self._writer.submit(approvals.vote, vote)
 
     async def approvers(self, task: str, digest: str) -> tuple[str, ...]:

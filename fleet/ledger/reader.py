@@ -17,7 +17,7 @@ from contracts.plan import RunGraph
 from contracts.request import RunRequest
 from contracts.states import State
 from fleet.ledger import tables
-from fleet.ledger.approvals import ApprovalRow, waiting
+from fleet.ledger.approvals import waiting
 from fleet.ledger.database import open_reading_engine, sqlite_file
 from fleet.ledger.dead_groups import dead_groups, preview
 from fleet.ledger.decided import recorded
@@ -40,6 +40,7 @@ from fleet.ledger.rows import (
     TaskRow,
     WorkerRow,
 )
+from fleet.ledger.tenants import TenantRow, tenants
 from fleet.ledger.views import (
     an_attempt,
     an_event,
@@ -53,6 +54,7 @@ from fleet.ledger.views import (
     task_fields,
     trace_id,
 )
+from fleet.ledger.votes import ApprovalRow
 
 _r, _t, _a = tables.run.c, tables.task.c, tables.attempt.c
 _j, _i = tables.redrive_job.c, tables.redrive_item.c
@@ -178,9 +180,24 @@ class LedgerReader:
             return list(recorded(connection, limit))
 
     def approvals(self, limit: int = 100) -> list[ApprovalRow]:
-        """Held tasks that wait for people; what expires first comes first."""
+        """Held tasks and runs that wait for people; what expires first comes first."""
         with self._engine.connect() as connection:
             return waiting(connection, limit)
+
+    def find_held(self, prefix: str) -> str:
+        """The id of the one task, or else the one run, whose id starts so. Raises UnknownRow."""
+        try:
+            return self.find_task(prefix)
+        except UnknownRow as nothing:
+            try:
+                return self.find_run(prefix)
+            except UnknownRow:
+                raise nothing from None
+
+    def tenants(self, now: datetime) -> list[TenantRow]:
+        """What tenants with an allowance use of it, by name."""
+        with self._engine.connect() as connection:
+            return tenants(connection, now)
 
     def find_task(self, prefix: str) -> str:
         """The id of the one task whose id starts so. Raises UnknownRow."""

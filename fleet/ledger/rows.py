@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
+from contracts.allowance import Allowance
 from contracts.artifact import ArtifactPointer
 from contracts.decision import Decision
 from contracts.envelope import Envelope
@@ -39,6 +40,10 @@ class NewRun(Fact):
     traceparent: str | None = None
     lane_limits: dict[str, LaneLimits] = {}
     """By lane name; a lane that is not here has the defaults."""
+    allowance: Allowance | None = None
+    """Of the tenant: reserved from where the run is allowed. None where nothing limits it."""
+    asks: "ApprovalAsked | None" = None
+    """For a run that is held: the approval that would let it through."""
 
 
 # --- an attempt -----------------------------------------------------------------------------------
@@ -75,10 +80,10 @@ class NotClaimed(Fact):
 
 
 class ApprovalAsked(Fact):
-    """What people are asked to approve before a held task may go on."""
+    """What people are asked to approve before a held task or run may go on."""
 
     digest: str
-    """contracts.approval.task_digest."""
+    """contracts.approval: task_digest, run_digest."""
     reasons: str
     expires: AwareDatetime
 

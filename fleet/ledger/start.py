@@ -4,12 +4,15 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, and_, bindparam, insert, select
 
-from contracts.plan import RunGraph
+from contracts.decision import Verdict
+from contracts.plan import PlannedTask, RunGraph
 from contracts.request import RunAccepted
-from contracts.states import State
+from contracts.states import FINAL, State
 from fleet.ledger import tables
 from fleet.ledger.advance import add_tasks, queue_ready
-from fleet.ledger.errors import IllegalRecord, LedgerError
+from fleet.ledger.allowances import Counted, behind, reserve
+from fleet.ledger.errors import IllegalRecord, LedgerError, OverAllowance
+from fleet.ledger.held_runs import ask
 from fleet.ledger.moves import an_event, append_events
 from fleet.ledger.promise import promise
 from fleet.ledger.rows import NewRun
@@ -45,7 +48,7 @@ def _refusal(graph: RunGraph) -> IllegalRecord | None:
     return None
 
 
-def _start(connection: Connection, new: NewRun) -> RunAccepted:
+def _start(connection: Connection, new: NewRun) -> RunAccepted | LedgerError:
     request = new.request
     key = new.run if request.key is None else request.key
     tenant = request.scope.tenant
@@ -54,9 +57,16 @@ def _start(connection: Connection, new: NewRun) -> RunAccepted:
             run=known.run, created=False, state=known.state, submitted=known.submitted
         )
     planned = new.graph.initial_tasks(new.run) if new.admitted.allowed else []
-    state = State.RUNNING if planned else State.SUCCEEDED
-    if not new.admitted.allowed:
-        state = State.DENIED
+    state = _state(new, planned)
+    counted: Counted = {}
+    if new.allowance is not None and new.admitted.allowed:
+        over = behind(connection, tenant)
+        reserved = over or reserve(
+            connection, tenant, new.allowance, tasks=len(planned), now=new.submitted
+        )
+        if isinstance(reserved, tuple):
+            return OverAllowance(tenant, reserved)
+        counted = reserved
     connection.execute(
         _add_run,
         {
@@ -70,7 +80,7 @@ def _start(connection: Connection, new: NewRun) -> RunAccepted:
             "tasks": len(planned),
             "open_tasks": len(planned),
             "submitted": new.submitted,
-            "ended": None if planned else new.submitted,
+            "ended": new.submitted if state in FINAL else None,
             "deadline": new.deadline,
             "traceparent": new.traceparent,
             "request": request.model_dump_json(),
@@ -79,6 +89,7 @@ def _start(connection: Connection, new: NewRun) -> RunAccepted:
             "lane_limits": {
                 lane: limits.model_dump(mode="json") for lane, limits in new.lane_limits.items()
             },
+            **counted,
         },
     )
     append_events(
@@ -95,6 +106,8 @@ def _start(connection: Connection, new: NewRun) -> RunAccepted:
             )
         ],
     )
+    if state is State.HELD:
+        ask(connection, new)
     if planned:
         facts = run_facts(
             run=new.run,
@@ -109,3 +122,13 @@ def _start(connection: Connection, new: NewRun) -> RunAccepted:
         ready = queue_ready(connection, [new.run], cause, new.submitted)
         promise(connection, ready, {new.run: facts}, new.submitted)
     return RunAccepted(run=new.run, created=True, state=state.value, submitted=new.submitted)
+
+
+def _state(new: NewRun, planned: Sequence[PlannedTask]) -> State:
+    match new.admitted.verdict:
+        case Verdict.ALLOW:
+            return State.RUNNING if planned else State.SUCCEEDED
+        case Verdict.HOLD:
+            return State.HELD
+        case _:
+            return State.DENIED

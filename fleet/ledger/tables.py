@@ -38,11 +38,16 @@ DEAD = text("task.state IN ('failed', 'dead', 'denied', 'parked')")
 UNANSWERED = text("approval.state = 'open'")
 DUE = text("outbox.relayed IS NULL")
 OF_RUN = text("event.task IS NULL")
+COUNTED = text("run.state = 'running' AND run.counted_day IS NOT NULL")
+WAITING_RUN = text("run.state = 'held'")
+UNANSWERED_RUN = text("run_approval.state = 'open'")
 REDRIVING = text("redrive_job.state = 'running'")
 
 
 def _partial(name: str, *columns: str, where: TextClause) -> Index:
-    bare = text(re.sub(r"\b(task|outbox|event|redrive_job|approval)\.", "", where.text))
+    bare = text(
+        re.sub(r"\b(run|task|outbox|event|redrive_job|approval|run_approval)\.", "", where.text)
+    )
     return Index(name, *columns, sqlite_where=bare, postgresql_where=bare, mssql_where=bare)
 
 
@@ -70,8 +75,14 @@ run = Table(
     Column("graph", Text, nullable=False),
     Column("admitted", Text, nullable=False),
     Column("lane_limits", Json, nullable=False),
+    # What its tenant's allowance counts for it, and on which day; NULL where nothing limits it.
+    Column("counted_day", key(10)),
+    Column("counted_tasks", Integer),
+    Column("counted_us", sequence()),
     UniqueConstraint("tenant", "request_key"),
     Index(None, "submitted"),
+    _partial("ix_run_counted", "tenant", where=COUNTED),
+    _partial("ix_run_held", "tenant", "submitted", "run", where=WAITING_RUN),
 )
 
 task = Table(
@@ -303,6 +314,30 @@ vote = Table(
     Column("approves", Boolean, nullable=False),
     Column("comment", Text, nullable=False),
     Column("at", UtcTime, nullable=False),
+)
+
+# Of a run that is held before it has tasks; votes on it are those of epoch 0 of its id.
+run_approval = Table(
+    "run_approval",
+    metadata,
+    Column("run", key(), primary_key=True),
+    Column("digest", key(64), nullable=False),
+    Column("reasons", Text, nullable=False),
+    Column("asked", UtcTime, nullable=False),
+    Column("expires", UtcTime, nullable=False),
+    # open; approved, refused, expired; over: it needs none any more
+    Column("state", key(12), nullable=False),
+    _partial("ix_run_approval_open", "expires", where=UNANSWERED_RUN),
+)
+
+tenant_use = Table(
+    "tenant_use",
+    metadata,
+    Column("tenant", key(63), primary_key=True),
+    Column("day", key(10), nullable=False),
+    # Of runs admitted on that day: what they reserved, or used once they have ended.
+    Column("tasks", Integer, nullable=False),
+    Column("compute_us", sequence(), nullable=False),
 )
 
 span = Table(

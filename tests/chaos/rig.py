@@ -167,6 +167,8 @@ class Rig:
                 priority=request.priority,
                 kinds=("chaos.step",),
                 mutating_kinds=(),
+                over=(),
+                approvers=(),
             )
         )
         async with await Ledger.open(self.url) as ledger:

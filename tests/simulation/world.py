@@ -380,6 +380,8 @@ class World:
                 priority=request.priority,
                 kinds=("sim.step",),
                 mutating_kinds=(),
+                over=(),
+                approvers=(),
             )
         )
         new = NewRun(

@@ -104,6 +104,8 @@ class Fleet:
                 priority=request.priority,
                 kinds=("test.step",),
                 mutating_kinds=(),
+                over=(),
+                approvers=(),
             )
         )
         await self.site.ledger.start_run(

@@ -10,8 +10,8 @@ import pytest
 import policies
 from contracts.lane import LaneTable
 from contracts.states import State
-from fleet.ledger.approvals import Vote
 from fleet.ledger.errors import UnknownRow, VoteRefused
+from fleet.ledger.votes import Vote
 from policies.bundle import load_bundle
 from policies.gate import PolicyGate
 from policies.limits import WorkingHours
