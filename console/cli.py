@@ -141,3 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _trace(session: Session) -> None:
     if session.debug:
         traceback.print_exc()
+
+
+if __name__ == "__main__":
+    main()

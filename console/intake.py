@@ -74,6 +74,11 @@ class Intake:
         told = self._asked("POST", "/v1/runs", request.model_dump_json())
         return RunAccepted.model_validate(told)
 
+    def cancel_run(self, run: str, requester: str, reason: str) -> None:
+        """Ask for a run's cancellation. Raises Refused, Unreachable."""
+        path = f"/v1/runs/{quote(run, safe='')}/cancel"
+        self._asked("POST", path, json.dumps({"requester": requester, "reason": reason}))
+
     def preview(self, asked: dict[str, Any]) -> RedrivePreview:
         """What a redrive would choose. Raises Refused, Unreachable."""
         told = self._asked("POST", "/v1/redrives", json.dumps(asked | {"dry_run": True}))

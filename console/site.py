@@ -86,6 +86,8 @@ def _told_by(stack: StackRecord | None, settings: Settings) -> dict[str, object]
     if stack is None:
         return {}
     told: dict[str, object] = {"http_host": stack.http_host, "http_port": stack.http_port}
+    if stack.console_port is not None:
+        told |= {"console_host": stack.console_host, "console_port": stack.console_port}
     connection = read_secret(settings.home)
     # The certificate goes with the stack's own bus and no other.
     if connection is not None and settings.bus_connection is None:

@@ -3,11 +3,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from pydantic import ConfigDict, ValidationError
 
 from console.errors import Refused
-from console.site import Site
 from contracts.fact import Fact
 
 _DIFFERS = 1
@@ -55,12 +55,12 @@ class VerifiedRun(Fact):
         return "\n".join(lines)
 
 
-def verified(site: Site, run: str) -> VerifiedRun:
+def verified(home: Path, run: str) -> VerifiedRun:
     """Run the deterministic stages of a run again, in a process of its own.
 
     Raises Refused where the worker could not do so, with what it said.
     """
-    environment = {**os.environ, "FLEET_HOME": str(site.settings.home.absolute())}
+    environment = {**os.environ, "FLEET_HOME": str(home.absolute())}
     done = subprocess.run(  # noqa: S603 - our own interpreter and module
         [sys.executable, "-m", "workers", "--verify", run, "--json"],
         env=environment,

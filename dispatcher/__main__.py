@@ -25,13 +25,13 @@ from dispatcher.redrives import Redrives
 from dispatcher.relay import OutboxRelay
 from dispatcher.resend import Resender
 from dispatcher.rules import RULES_EVERY, refreshed
-from dispatcher.server import HttpServer
 from dispatcher.supervised import Supervised
 from dispatcher.sweeper import Sweeper
 from fleet.artifacts.folder import FolderStore
 from fleet.bus.bus import open_bus
 from fleet.clock import SystemClock
 from fleet.errors import FleetError
+from fleet.http_server import HttpServer
 from fleet.lanes import load_lanes
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader

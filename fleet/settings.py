@@ -51,6 +51,11 @@ class Settings(BaseSettings):
     http_port: int = Field(default=8780, ge=0, le=65535)
     """Port that the dispatcher listens on; 0 takes a free one. The local stack takes a free one
     unless this is set."""
+    console_host: str = "127.0.0.1"
+    """Address that the console's pages are served on. The local login works on a loopback only."""
+    console_port: int = Field(default=8790, ge=0, le=65535)
+    """Port of the console's pages; 0 takes a free one. The local stack takes a free one unless this
+    is set."""
     relay_every: float = Field(default=0.5, gt=0)
     """Seconds between looks for envelopes that a crash left in the outbox."""
     sweep_every: float = Field(default=2.0, gt=0)

@@ -73,6 +73,8 @@ def demo(
 
 def _tell(showing: "Demo", summary: "DemoSummary", home: Path, *, keep: bool) -> None:
     from console.output import answer
+    from console.site import Site
+    from console.stack.record import console_address
 
     planted, found = summary.discrepancies_planted, summary.discrepancies_found
     first_client, first_run = next(iter(showing.runs.items()))
@@ -95,4 +97,6 @@ def _tell(showing: "Demo", summary: "DemoSummary", home: Path, *, keep: bool) ->
     answer(f"  fleet {at_home}run {first_run}")
     answer(f"  fleet {at_home}artifacts {first_run}")
     if keep:
+        if (stack := Site.find(home).stack) is not None:
+            answer(f"  {console_address(stack, home)}")
         answer(f"  fleet {at_home}down             stops the stack")

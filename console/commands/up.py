@@ -14,11 +14,11 @@ _LOOK = 0.3
 def up(context: typer.Context, workers: Workers = 2, as_json: Json = False) -> None:
     """Start the local stack; Ctrl-C stops it.
 
-    The stack is a bus, a dispatcher and workers, each a process of this machine; one that dies is
-    started again. Logs are in FLEET_HOME/logs.
+    The stack is a bus, a dispatcher, workers and the console, each a process of this machine; one
+    that dies is started again. Logs are in FLEET_HOME/logs.
 
-    With --json, one object once it is ready: `processes`, `http_host`, `http_port`, `bus_port`,
-    `bus_admin_port`.
+    With --json, one object once it is ready: `processes`, `http_host`, `http_port`,
+    `console_host`, `console_port`, `bus_port`, `bus_admin_port`.
 
     \b
     Examples:
@@ -27,6 +27,7 @@ def up(context: typer.Context, workers: Workers = 2, as_json: Json = False) -> N
       FLEET_HTTP_PORT=8780 fleet up
     """
     from console import output
+    from console.stack.record import console_address
     from console.stack.running import started_stack
 
     site = session_of(context).site()
@@ -38,6 +39,7 @@ def up(context: typer.Context, workers: Workers = 2, as_json: Json = False) -> N
             output.answer(stack.model_dump_json())
         else:
             output.answer(f"the dispatcher listens on http://{stack.http_host}:{stack.http_port}")
+            output.answer(f"the console is at {console_address(stack, site.settings.home)}")
             for mark in stack.processes:
                 output.answer(f"  {mark.name:<12} process {mark.pid}")
         output.flush()

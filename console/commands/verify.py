@@ -25,7 +25,7 @@ def verify(context: typer.Context, run_id: RunId, as_json: Json = False) -> None
     site = session_of(context).site()
     with site.reader() as reader:
         run = reader.find_run(run_id)
-    report = verified(site, run)
+    report = verified(site.settings.home, run)
     if as_json:
         output.answer(report.model_dump_json())
     else:

@@ -105,7 +105,7 @@ class Demo:
         self._export(made, store)
         say("running one run's deterministic stages again, to compare the bytes")
         try:
-            self.verification = verified(site, next(iter(self.runs.values())))
+            self.verification = verified(site.settings.home, next(iter(self.runs.values())))
         except Refused as cause:
             say(str(cause))  # a run that failed early; the summary says that nothing was verified
         else:

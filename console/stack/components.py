@@ -79,6 +79,16 @@ def dispatcher(port: int, environment: Mapping[str, str]) -> Component:
     )
 
 
+def console(port: int, environment: Mapping[str, str]) -> Component:
+    """The operators' pages, on `port`. They find the stack's bus in stack.json, as `fleet` does:
+    its administration has an address of its own."""
+    return Component(
+        name="console",
+        module="console",
+        environment={**environment, "FLEET_CONSOLE_PORT": str(port)},
+    )
+
+
 def worker(number: int, environment: Mapping[str, str]) -> Component:
     """A worker of every lane; `number` tells the stack's workers apart."""
     return Component(name=f"worker-{number}", module="workers", environment=environment)
@@ -87,6 +97,12 @@ def worker(number: int, environment: Mapping[str, str]) -> Component:
 def http_port(settings: Settings) -> int:
     """The port that was asked for, else a free one."""
     asked = settings.http_port if "http_port" in settings.model_fields_set else 0
+    return asked or free_ports(1)[0]
+
+
+def console_port(settings: Settings) -> int:
+    """The same for the console."""
+    asked = settings.console_port if "console_port" in settings.model_fields_set else 0
     return asked or free_ports(1)[0]
 
 

@@ -47,6 +47,8 @@ class StackRecord(Fact):
     """The `fleet up` that restarts what dies; none where the stack was left running."""
     http_host: str
     http_port: int
+    console_host: str | None = None
+    console_port: int | None = None
     bus_port: int | None = None
     bus_admin_port: int | None = None
     bus_certificate: str | None = None
@@ -79,6 +81,13 @@ def read_secret(home: Path) -> str | None:
         return (home / SECRET_FILE).read_text(encoding="utf-8").strip() or None
     except OSError:
         return None
+
+
+def console_address(stack: StackRecord, home: Path) -> str:
+    """Where a browser finds the console, with the key to log in behind the #, which is not sent."""
+    from fleet.access.local import local_key
+
+    return f"http://{stack.console_host}:{stack.console_port}/login#key={local_key(home)}"
 
 
 def forget(path: Path) -> None:

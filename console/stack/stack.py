@@ -18,6 +18,8 @@ from console.stack.components import (
     BUS,
     LocalBus,
     bus_connection,
+    console,
+    console_port,
     dispatcher,
     http_port,
     worker,
@@ -44,6 +46,7 @@ class Stack:
         self._children: list[Child] = []  # in the order of starting
         self._bus: LocalBus | None = None
         self._http_port = http_port(site.settings)
+        self._console_port = console_port(site.settings)
         self._kept = False
 
     @property
@@ -54,6 +57,8 @@ class Stack:
             supervisor=None if self._kept else ProcessMark.of("fleet", os.getpid()),
             http_host=self._settings.http_host,
             http_port=self._http_port,
+            console_host=self._settings.console_host,
+            console_port=self._console_port,
             bus_port=self._bus.amqp_port if self._bus else None,
             bus_admin_port=self._bus.admin_port if self._bus else None,
             bus_certificate=str(self._bus.certificate) if self._bus else None,
@@ -108,16 +113,18 @@ class Stack:
 
     def _start(self) -> None:
         environment = {**os.environ, "FLEET_HOME": str(self._home), "PYTHONUNBUFFERED": "1"}
+        pages = environment
         if self._settings.bus_connection is None:
             self._bus = LocalBus.planned(self._home)
             bus = self._begin(self._bus.component(environment))
             self._await(bus)
-            environment |= self._bus.environment()
+            environment = environment | self._bus.environment()
             write_secret(self._home, self._bus.connection)
         self._ensure_queues()
         started = [
             self._begin(dispatcher(self._http_port, environment)),
             *(self._begin(worker(number + 1, environment)) for number in range(self._workers)),
+            self._begin(console(self._console_port, pages)),
         ]
         for child in started:
             self._await(child)

@@ -83,6 +83,7 @@ def _cancel(connection: Connection, asked: Cancel) -> State | LedgerError:
                 new=state.value,
                 detail=f"cancellation asked for: {asked.reason}",
             )
+            | {"facts": {"action": "run.cancel"}}
         ],
     )
     return state

@@ -18,10 +18,12 @@ from contracts.request import RunRequest
 from contracts.states import State
 from fleet.ledger import tables
 from fleet.ledger.approvals import waiting
+from fleet.ledger.audit import Act, acts
 from fleet.ledger.database import open_reading_engine, sqlite_file
 from fleet.ledger.dead_groups import dead_groups, preview
 from fleet.ledger.decided import recorded
 from fleet.ledger.errors import LedgerMissing, UnknownRow
+from fleet.ledger.paging import Page
 from fleet.ledger.redrive_jobs import a_job
 from fleet.ledger.rows import (
     ArtifactRow,
@@ -198,6 +200,15 @@ class LedgerReader:
         """What tenants with an allowance use of it, by name."""
         with self._engine.connect() as connection:
             return tenants(connection, now)
+
+    def approval(self, task: str) -> ApprovalRow | None:
+        """What a task, or a held run, waits for people for; None where it does not."""
+        return next((row for row in self.approvals(1000) if row.task == task), None)
+
+    def acts(self, cursor: str | None = None, limit: int = 50) -> Page[Act]:
+        """What people did, the latest first. Raises UnknownRow for a cursor that is none."""
+        with self._engine.connect() as connection:
+            return acts(connection, cursor, limit)
 
     def find_task(self, prefix: str) -> str:
         """The id of the one task whose id starts so. Raises UnknownRow."""

@@ -41,6 +41,8 @@ OF_RUN = text("event.task IS NULL")
 COUNTED = text("run.state = 'running' AND run.counted_day IS NOT NULL")
 WAITING_RUN = text("run.state = 'held'")
 UNANSWERED_RUN = text("run_approval.state = 'open'")
+ENDED = text("task.ended IS NOT NULL")
+BY_PEOPLE = text("event.facts IS NOT NULL")
 REDRIVING = text("redrive_job.state = 'running'")
 
 
@@ -83,6 +85,10 @@ run = Table(
     Index(None, "submitted"),
     _partial("ix_run_counted", "tenant", where=COUNTED),
     _partial("ix_run_held", "tenant", "submitted", "run", where=WAITING_RUN),
+    # For the console's lists: each filter with the order of the list.
+    Index(None, "state", "submitted"),
+    Index(None, "tenant", "submitted"),
+    Index(None, "pipeline", "submitted"),
 )
 
 task = Table(
@@ -120,6 +126,7 @@ task = Table(
     _partial("ix_task_leased", "lease_until", where=LEASED),
     _partial("ix_task_open", "deadline", "lane", "state", "queued", where=OPEN),
     _partial("ix_task_dead", "fingerprint", "stage", "task", where=DEAD),
+    _partial("ix_task_ended", "ended", "lane", "state", where=ENDED),
 )
 
 attempt = Table(
@@ -213,6 +220,7 @@ event = Table(
     Column("facts", Json),
     Index(None, "task"),
     _partial("ix_event_of_run", "run", where=OF_RUN),
+    _partial("ix_event_by_people", "at", where=BY_PEOPLE),
 )
 
 worker = Table(
@@ -314,6 +322,7 @@ vote = Table(
     Column("approves", Boolean, nullable=False),
     Column("comment", Text, nullable=False),
     Column("at", UtcTime, nullable=False),
+    Index(None, "at"),
 )
 
 # Of a run that is held before it has tasks; votes on it are those of epoch 0 of its id.

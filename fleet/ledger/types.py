@@ -28,12 +28,10 @@ class UtcTime(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
         if value is None:
             return None
-        if value.tzinfo is None:
-            raise ValueError("the ledger takes aware times only, and this one has no zone")
-        return (value - _EPOCH) // _MICROSECOND
+        return micros(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
+        return None if value is None else from_micros(value)
 
 
 class Json(TypeDecorator[Any]):
@@ -47,6 +45,18 @@ class Json(TypeDecorator[Any]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         return None if value is None else json.loads(value)
+
+
+def micros(at: datetime) -> int:
+    """Microseconds since 1970, as times are stored. Raises ValueError for a naive time."""
+    if at.tzinfo is None:
+        raise ValueError("the ledger takes aware times only, and this one has no zone")
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def from_micros(value: int) -> datetime:
+    """The time that was stored so. Raises OverflowError where it is beyond any calendar."""
+    return _EPOCH + timedelta(microseconds=value)
 
 
 def as_json(value: Any) -> str:

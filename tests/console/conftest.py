@@ -36,7 +36,7 @@ def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, 
 def called(home: Path, *arguments: str, **more: str) -> Done:
     """`fleet` as a process of its own. `more`: settings by variable."""
     done = subprocess.run(
-        [sys.executable, "-m", "console", *arguments],
+        [sys.executable, "-m", "console.cli", *arguments],
         capture_output=True,
         text=True,
         env=environment(home, more),

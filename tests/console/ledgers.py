@@ -55,6 +55,8 @@ class Home:
         self.store = FolderStore(folder / "artifacts")
         self.url = f"sqlite:///{folder / 'ledger.db'}"
         self.now = NOW
+        self.words = HOSTILE
+        """Of the faults."""
         self.facts: JsonObject = {}
         """Of the execute decisions."""
 
@@ -144,7 +146,7 @@ class Home:
 
     async def _failed(self, ledger: Ledger, run: str, stage: str, partition: str) -> None:
         claimed = await self._claimed(ledger, run, stage, partition)
-        fault = Fault(kind=FaultKind.BAD_INPUT, code="rules.broken", message=HOSTILE)
+        fault = Fault(kind=FaultKind.BAD_INPUT, code="rules.broken", message=self.words)
         await ledger.record(
             Record(
                 task=claimed.task,

@@ -136,7 +136,7 @@ def test_a_reader_that_has_enough_is_no_fault(home: Home) -> None:
     """`fleet runs | head` ends without a complaint."""
     for number in range(3):
         home.run(number)
-    line = f"{sys.executable} -m console runs --json | head -n 1"
+    line = f"{sys.executable} -m console.cli runs --json | head -n 1"
 
     done = subprocess.run(
         ["/bin/sh", "-c", line],

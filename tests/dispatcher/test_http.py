@@ -18,8 +18,8 @@ from dispatcher.http import HttpSite, create_app
 from dispatcher.intake import Intake
 from dispatcher.redrives import Redrives
 from dispatcher.resend import Resender
-from dispatcher.server import AddressTaken, HttpServer
 from dispatcher.supervised import Supervised
+from fleet.http_server import AddressTaken, HttpServer
 from fleet.ledger.reader import LedgerReader
 from tests.dispatcher.conftest import a_request
 from tests.dispatcher.pipelines import YAML

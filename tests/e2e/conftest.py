@@ -20,8 +20,8 @@ from fleet.ledger.reader import LedgerReader
 PROJECT = Path(__file__).parents[2]
 PATIENCE = 100.0
 _SHORT_LEASE = 3
-_PROCESSES = 4
-"""Bus, dispatcher, two workers."""
+_PROCESSES = 5
+"""Bus, dispatcher, console, two workers."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Home:
     def start(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
         """`fleet ...` in the background; stdout is a pipe, stderr goes to the test's."""
         return subprocess.Popen(
-            [sys.executable, "-m", "console", *arguments],
+            [sys.executable, "-m", "console.cli", *arguments],
             cwd=PROJECT,
             env=self.environment | more,
             stdout=subprocess.PIPE,

@@ -30,7 +30,17 @@ def test_a_kill_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
     lanes.write_text(LANES_FILE.read_text().replace("kinds =", f"lease = {LEASE}\nkinds ="))
     home = tmp_path / "home"
     demo = subprocess.Popen(
-        [sys.executable, "-m", "console", "demo", "--clients", "3", "--lines", "3000", "--json"],
+        [
+            sys.executable,
+            "-m",
+            "console.cli",
+            "demo",
+            "--clients",
+            "3",
+            "--lines",
+            "3000",
+            "--json",
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

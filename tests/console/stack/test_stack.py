@@ -58,7 +58,7 @@ class Up:
 @contextlib.contextmanager
 def running(home: Path, **settings: str) -> Iterator[Up]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "console", "up", "--workers", "1", "--json"],
+        [sys.executable, "-m", "console.cli", "up", "--workers", "1", "--json"],
         stdout=subprocess.PIPE,
         text=True,
         env=environment(home, settings),

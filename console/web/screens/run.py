@@ -1,0 +1,177 @@
+"""One run: its graph with live states, its waterfall, artifacts, decisions, and the run before."""
+
+from dataclasses import dataclass
+
+from fastapi import FastAPI, Request, Response
+
+from console.verification import verified
+from console.web.drawing import graph, waterfall
+from console.web.faults import Unusable
+from console.web.render import page
+from console.web.visit import Acting, Visit, Visited
+from contracts.access import Action
+from contracts.artifact import ArtifactPointer
+from contracts.states import FINAL, State
+from fleet.ledger.browse import published_to
+from fleet.ledger.rows import ArtifactRow, RunDetail, StageRow
+
+TASKS = 200
+ARTIFACTS = 60
+_TROUBLE = (State.FAILED, State.DEAD, State.DENIED, State.HELD, State.PARKED)
+
+
+@dataclass(frozen=True, slots=True)
+class StagePair:
+    """A stage of this run beside the same stage of another."""
+
+    stage: str
+    here: StageRow | None
+    there: StageRow | None
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactPair:
+    """An artifact by stage, partition and name, in both runs."""
+
+    place: str
+    name: str
+    here: ArtifactPointer | None
+    there: ArtifactPointer | None
+
+    @property
+    def same(self) -> bool:
+        return (
+            self.here is not None
+            and self.there is not None
+            and self.here.digest == self.there.digest
+        )
+
+
+def serve(app: FastAPI) -> None:
+    """Add the pages to `app`."""
+
+    @app.get("/runs/{run}")
+    def one_run(visit: Visited, run: str) -> Response:
+        detail = _found(visit, run)
+        site = visit.site
+        troubled = [
+            task
+            for state in _TROUBLE
+            if any(stage.states.get(state) for stage in detail.stages)
+            for task in site.browser.tasks(detail.run, state=state, limit=10).rows
+        ]
+        attempts = site.browser.attempts(detail.run)
+        made = artifacts_of(visit, detail.run)
+        return page(
+            visit,
+            "run.html",
+            run=detail,
+            graph=graph(detail.stages),
+            rows=waterfall(attempts, detail.submitted, detail.ended or visit.now),
+            troubled=troubled,
+            artifacts=made[:ARTIFACTS],
+            artifact_count=len(made),
+            previous=site.browser.previous(detail.run),
+            cancel_refused=_why_not_cancelled(visit, detail),
+            verify_refused=visit.refused(Action.RUN_VERIFY, detail.tenant),
+            checked=None,
+        )
+
+    @app.get("/runs/{run}/tasks")
+    def tasks(visit: Visited, request: Request, run: str) -> Response:
+        detail = _found(visit, run)
+        query = request.query_params
+        state = query.get("state") or None
+        if state is not None and state not in set(State):
+            raise Unusable(f"there is no state {state!r} of a task")
+        found = visit.site.browser.tasks(
+            detail.run,
+            stage=query.get("stage") or None,
+            state=None if state is None else State(state),
+            cursor=query.get("after") or None,
+            limit=TASKS,
+        )
+        return page(visit, "tasks.html", run=detail, found=found)
+
+    @app.get("/runs/{run}/compare/{other}")
+    def compare(visit: Visited, run: str, other: str) -> Response:
+        here, there = _found(visit, run), _found(visit, other)
+        pairs = compared(artifacts_of(visit, here.run), artifacts_of(visit, there.run))
+        return page(
+            visit,
+            "compare.html",
+            run=here,
+            other=there,
+            stages=_stages_compared(here, there),
+            artifacts=sorted(pairs, key=lambda pair: (pair.same, pair.place, pair.name)),
+        )
+
+    @app.post("/runs/{run}/cancel")
+    def cancel(visit: Visited, form: Acting, run: str) -> Response:
+        detail = _found(visit, run)
+        visit.must(Action.RUN_CANCEL, detail.tenant)
+        with visit.site.intake() as intake:
+            intake.cancel_run(detail.run, visit.identity.name, form.said("reason", "why"))
+        return visit.back_to(
+            f"/runs/{detail.run}", "Cancellation was asked for; what is running may still end."
+        )
+
+    @app.post("/runs/{run}/verify")
+    def verify(visit: Visited, form: Acting, run: str) -> Response:
+        detail = _found(visit, run)
+        visit.must(Action.RUN_VERIFY, detail.tenant)
+        found = verified(visit.site.settings.home, detail.run)
+        return visit.back_to(f"/runs/{detail.run}", found.in_words)
+
+
+def artifacts_of(visit: Visit, run: str) -> list[ArtifactRow]:
+    """What a run made, as far as this person may know of it."""
+    tenants = visit.identity.tenants
+    return [
+        row
+        for row in visit.site.reader.artifacts(run)
+        if tenants is None or published_to(row.pointer, tenants)
+    ]
+
+
+def compared(here: list[ArtifactRow], there: list[ArtifactRow]) -> list[ArtifactPair]:
+    """The artifacts of two runs side by side."""
+    ours, theirs = _by_place(here), _by_place(there)
+    return [
+        ArtifactPair(place, name, ours.get((place, name)), theirs.get((place, name)))
+        for place, name in sorted(ours.keys() | theirs.keys())
+    ]
+
+
+def _by_place(rows: list[ArtifactRow]) -> dict[tuple[str, str], ArtifactPointer]:
+    return {
+        (f"{row.stage}/{row.partition}" if row.partition else row.stage, row.pointer.name): (
+            row.pointer
+        )
+        for row in rows
+    }
+
+
+def _stages_compared(here: RunDetail, there: RunDetail) -> list[StagePair]:
+    ours = {stage.stage: stage for stage in here.stages}
+    theirs = {stage.stage: stage for stage in there.stages}
+    names = [*ours, *(name for name in theirs if name not in ours)]
+    return [StagePair(name, ours.get(name), theirs.get(name)) for name in names]
+
+
+def _found(visit: Visit, run: str) -> RunDetail:
+    detail = visit.site.reader.run(visit.site.reader.find_run(run))
+    visit.may_see(detail)
+    return detail
+
+
+def _why_not_cancelled(visit: Visit, run: RunDetail) -> str | None:
+    if run.state in FINAL:
+        return (
+            f"The run has ended: it {run.state}."
+            if run.state != State.CANCELLED
+            else ("The run was cancelled.")
+        )
+    if run.cancel_requested:
+        return "Cancellation was asked for already."
+    return visit.refused(Action.RUN_CANCEL, run.tenant)

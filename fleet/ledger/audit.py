@@ -1,0 +1,138 @@
+"""What people did: who, what, why and when, told from the facts themselves.
+
+Nothing is written for it: a redrive, a vote or a cancellation is recorded with its actor and reason
+in the transaction that carries it out, so the list can neither miss one nor name one that was not.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import AwareDatetime
+from sqlalchemy import Connection, Select, Text, select, type_coerce
+
+from contracts.fact import Fact, JsonObject
+from fleet.ledger import tables
+from fleet.ledger.paging import Page, cursor_of, values_of
+from fleet.ledger.types import AnyRow, from_micros, micros
+
+_j, _v, _e = tables.redrive_job.c, tables.vote.c, tables.event.c
+
+
+class Act(Fact):
+    """One thing that somebody did."""
+
+    at: AwareDatetime
+    actor: str
+    action: str
+    """As contracts/access.py names it."""
+    on: str
+    """What it was done to, for a person."""
+    reason: str
+    run: str | None = None
+    task: str | None = None
+    redrive: str | None = None
+    facts: JsonObject = {}
+
+
+def acts(connection: Connection, cursor: str | None, limit: int) -> Page[Act]:
+    """The latest first. Raises UnknownRow for a cursor that is none.
+
+    What was done in the very microsecond that a page ends with is told with it, however much.
+    """
+    before = None if cursor is None else from_micros(values_of(cursor, int)[0])
+    found = [
+        told(row)
+        for query, column, told in _KINDS
+        for row in _latest(connection, query, column, before, limit)
+    ]
+    found.sort(key=lambda act: (act.at, act.action, act.on, act.actor), reverse=True)
+    if len(found) <= limit:
+        return Page(rows=tuple(found), next=None)
+    last = found[limit - 1].at
+    return Page(
+        rows=tuple(act for act in found if act.at >= last),
+        next=cursor_of(micros(last)),
+    )
+
+
+def _latest(
+    connection: Connection,
+    query: Select[Any],
+    column: Any,
+    before: datetime | None,
+    limit: int,
+) -> Sequence[AnyRow]:
+    """The latest rows before a time: more than `limit`, where there are more."""
+    if before is not None:
+        query = query.where(column < before)
+    rows = connection.execute(query.order_by(column.desc()).limit(limit + 1)).all()
+    if len(rows) > limit:  # and what else bears the time of the last
+        rows = connection.execute(query.where(column >= rows[-1][0])).all()
+    return rows
+
+
+def _a_redrive(row: AnyRow) -> Act:
+    chosen = ", ".join(
+        f"group {value}" if name == "group" else name for name, value in row.selection.items()
+    )
+    return Act(
+        at=row.asked,
+        actor=row.actor,
+        action="dead_letter.edit" if "message" in row.selection else "dead_letter.redrive",
+        on=f"{row.total} of {chosen}",
+        reason=row.reason,
+        redrive=row.job,
+    )
+
+
+def _a_vote(row: AnyRow) -> Act:
+    return Act(
+        at=row.at,
+        actor=row.person,
+        action="approval.vote",
+        on="approved" if row.approves else "refused",
+        reason=row.comment,
+        # On a held run, the vote's task is the run itself.
+        run=row.run or row.task,
+        task=row.task if row.run else None,
+    )
+
+
+def _an_event(row: AnyRow) -> Act:
+    facts = row.facts or {}
+    return Act(
+        at=row.at,
+        actor=row.actor,
+        action=str(facts.get("action", "task.retry")),
+        on="the run" if row.task is None else "a task",
+        reason=row.detail,
+        run=row.run,
+        task=row.task,
+        facts=facts,
+    )
+
+
+_KINDS: tuple[tuple[Select[Any], Any, Callable[[AnyRow], Act]], ...] = (
+    (
+        select(_j.asked, _j.job, _j.actor, _j.reason, _j.selection, _j.total),
+        _j.asked,
+        _a_redrive,
+    ),
+    (
+        select(_v.at, _v.task, _v.person, _v.approves, _v.comment, tables.task.c.run).outerjoin(
+            tables.task, tables.task.c.task == _v.task
+        ),
+        _v.at,
+        _a_vote,
+    ),
+    (
+        select(_e.at, _e.run, _e.task, _e.actor, _e.detail, _e.facts).where(
+            # What a redrive of many did to each of its tasks is told once, by the redrive.
+            tables.BY_PEOPLE,
+            type_coerce(_e.facts, Text).not_like('%"job":%'),
+        ),
+        _e.at,
+        _an_event,
+    ),
+)
