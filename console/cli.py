@@ -20,6 +20,7 @@ from console.commands import (
     config,
     dead_letters,
     demo,
+    doctor,
     down,
     k8s,
     lanes,
@@ -67,6 +68,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "refuse": approvals.refuse,
     "verify": verify.verify,
     "config": config.config,
+    "doctor": doctor.doctor,
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)

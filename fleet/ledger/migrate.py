@@ -4,13 +4,14 @@ Processes that start together do not run a revision twice: on SQLite the upgrade
 transaction, PostgreSQL and SQL Server take a named lock for as long.
 """
 
+from enum import StrEnum
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Engine, inspect
 
 _LOCKS = {
     "postgresql": "SELECT pg_advisory_xact_lock(7318602045)",
@@ -18,12 +19,34 @@ _LOCKS = {
 }
 
 
+class Standing(StrEnum):
+    """How a database's tables stand to those of this release."""
+
+    CURRENT = "current"
+    OLDER = "older"
+    NEWER = "newer"
+    FOREIGN = "foreign"
+    """It was never the fleet's."""
+
+
+def standing(engine: Engine) -> Standing:
+    """What a database is to this release; changes nothing."""
+    scripts = ScriptDirectory.from_config(_config())
+    with engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+        ours = inspect(connection).has_table("attempt")
+    if current is None or not ours:
+        return Standing.FOREIGN
+    if current == scripts.get_current_head():
+        return Standing.CURRENT
+    known = {script.revision for script in scripts.walk_revisions()}
+    return Standing.OLDER if current in known else Standing.NEWER
+
+
 def to_head(engine: Engine) -> None:
     """Run the revisions that are missing. Does nothing when there are none, or when a newer release
     has run its own."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.set_main_option("path_separator", "os")
+    config = _config()
     scripts = ScriptDirectory.from_config(config)
     known = {script.revision for script in scripts.walk_revisions()}
     with engine.connect() as connection:
@@ -37,3 +60,10 @@ def to_head(engine: Engine) -> None:
             connection.exec_driver_sql(lock)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    return config

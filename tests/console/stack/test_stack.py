@@ -109,6 +109,13 @@ def test_commands_find_the_stack(up: Up) -> None:
     assert {row["bus"]["active"] for row in lanes} == {0}
 
 
+def test_a_stack_that_runs_is_sound(up: Up) -> None:
+    """`fleet doctor` finds nothing to do about a stack as `fleet up` starts it."""
+    done = up.fleet("doctor")
+
+    assert (done.code, done.out.splitlines()[-1]) == (0, "all is well")
+
+
 def test_a_run_is_submitted_and_waited_for(up: Up, claims: Path) -> None:
     """`submit --wait --json` is one object: the run, how it ended, and what it made."""
     done = up.fleet("submit", "tiny", "--param", f"source={claims}", "--wait", "--json")
