@@ -6,17 +6,29 @@ from pathlib import Path
 
 from fleet.artifacts.folder import FolderStore
 from fleet.artifacts.manifest import export_run
+from fleet.ledger.decided import DecidedRow
 from fleet.ledger.rows import ArtifactRow
 
 
 def exported(
-    rows: Iterable[ArtifactRow], store: Path, folder: Path, *, as_json: bool
+    rows: Iterable[ArtifactRow],
+    store: Path,
+    folder: Path,
+    *,
+    decisions: Iterable[DecidedRow],
+    as_json: bool,
 ) -> Iterator[str]:
-    """Copy the artifacts and say where each lies, a line each, sorted by path.
+    """Copy the artifacts, put the run's decisions beside them, and say where each artifact lies, a
+    line each, sorted by path.
 
     Raises ExportRefused, ArtifactMissing, ArtifactDamaged.
     """
-    placed = export_run((row.pointer for row in rows), FolderStore(store), folder)
+    placed = export_run(
+        (row.pointer for row in rows),
+        FolderStore(store),
+        folder,
+        decisions=(row.model_dump_json() for row in decisions),
+    )
     for path, pointer in placed.items():
         if as_json:
             yield json.dumps({"path": path, **pointer.model_dump(mode="json")})

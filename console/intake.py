@@ -106,6 +106,10 @@ class Intake:
         path = f"/v1/approvals/{quote(task, safe='')}"
         return Voted.model_validate(self._asked("POST", path, json.dumps(asked)))
 
+    def policy(self) -> dict[str, Any]:
+        """The rules that the dispatcher decides by. Raises Refused, Unreachable."""
+        return self._asked("GET", "/v1/policy")
+
     def resend(self, queue: str, sequence_number: int, asked: dict[str, Any]) -> Resent:
         """Have a message sent again, edited. Raises Refused with every fault; Unreachable."""
         path = f"/v1/dead-letters/messages/{quote(queue, safe='')}/{sequence_number}/resend"

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from console.errors import Refused
+from fleet.telemetry.redact import secret_places
 
 _SQLITE = b"SQLite format 3\x00"
 _SLUG = 60
@@ -89,5 +90,7 @@ def _url(value: str) -> GivenSource:
 
 
 def _name(slug: str, identity: str) -> str:
+    if any(secret_places(slug)):  # a name is recorded, also one that somebody made of a token
+        slug = ""
     plain = re.sub(r"[^a-z0-9]+", "-", slug.casefold())[:_SLUG].strip("-") or "source"
     return f"{plain}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"

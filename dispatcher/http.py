@@ -19,6 +19,7 @@ from contracts.states import State
 from dispatcher.body_limit import BodyLimit
 from dispatcher.faults import PipelineRefused
 from dispatcher.http_approvals import serve_approvals
+from dispatcher.http_policy import serve_policy
 from dispatcher.http_redrives import serve_redrives
 from dispatcher.intake import Intake
 from dispatcher.pipeline_folder import PipelineFolders
@@ -135,6 +136,7 @@ def api() -> FastAPI:
     _pipelines(app)
     serve_redrives(app)
     serve_approvals(app)
+    serve_policy(app)
     _health(app)
     return app
 

@@ -11,6 +11,7 @@ from contracts.request import Requester
 from dispatcher.intake import Intake
 from dispatcher.problems import RESPONSE as PROBLEM
 from dispatcher.problems import problem
+from dispatcher.secrets_given import refuse_secrets
 from fleet.ledger.errors import VoteRefused
 from fleet.ledger.votes import ApprovalRow, Vote, Voted
 
@@ -61,7 +62,7 @@ def serve_approvals(app: FastAPI) -> None:
             400: PROBLEM | {"description": "Not JSON."},
             404: PROBLEM | {"description": "No such task, or several."},
             409: PROBLEM | {"description": "It does not count: not held, changed, own, or twice."},
-            422: PROBLEM | {"description": "Not a vote."},
+            422: PROBLEM | {"description": "Not a vote, or one with a secret."},
             503: PROBLEM | {"description": "Not possible now."},
         },
         openapi_extra={"requestBody": {"content": {"application/json": {"example": _EXAMPLE}}}},
@@ -73,6 +74,7 @@ def serve_approvals(app: FastAPI) -> None:
         ],
         body: VoteAsked,
     ) -> Voted:
+        refuse_secrets(body.model_dump(mode="json"))
         voted = await intake.ledger.vote(
             Vote(
                 task=intake.reader.find_held(task),

@@ -28,6 +28,7 @@ from dispatcher.admit import admit
 from dispatcher.faults import KeyConflict
 from dispatcher.pipeline_folder import PipelineFolders
 from dispatcher.plan import plan
+from dispatcher.secrets_given import refuse_secrets
 from fleet.artifacts.store import ArtifactStore
 from fleet.clock import Clock
 from fleet.ledger.errors import OverAllowance
@@ -64,9 +65,10 @@ class Intake:
     async def accept(self, request: RunRequest, traceparent: str | None = None) -> RunAccepted:
         """The run of `request`: a new one, or the one that its key has started already.
 
-        Raises PipelineUnknown, PipelineRefused, RequestRefused, KeyConflict, or the ledger's and
-        the store's errors; then no run was started.
+        Raises PipelineUnknown, PipelineRefused, RequestRefused, KeyConflict, SecretGiven, or the
+        ledger's and the store's errors; then no run was started.
         """
+        refuse_secrets(request.model_dump(mode="json"))
         # Files are read, planned with and synced to the store off the loop, which serves others.
         new = await asyncio.to_thread(self._prepared, request, traceparent)
         try:

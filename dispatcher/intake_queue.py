@@ -23,6 +23,7 @@ from contracts.request import REQUEST_TYPE, RunAccepted, RunRequest
 from dispatcher.faults import KeyConflict, PipelineRefused, PipelineUnknown, RequestRefused
 from dispatcher.intake import Intake
 from dispatcher.problems import field_name
+from dispatcher.secrets_given import SecretGiven
 from dispatcher.traces import intake_span, note_run
 from fleet.bus.bus import INTAKE_QUEUE, Bus
 from fleet.bus.errors import SettleFailed
@@ -33,13 +34,14 @@ from fleet.ledger.ledger import Ledger
 from fleet.ledger.rows import DeadLetter
 from fleet.telemetry import names
 from fleet.telemetry.context import traceparent_of
+from fleet.telemetry.redact import redacted
 
 PLACES = 16
 """Requests worked on at the same time."""
 LONGEST_PAUSE = 30.0
 """Seconds; well under the time that the bus locks a delivery."""
 
-_PERMANENT = (PipelineUnknown, PipelineRefused, RequestRefused, KeyConflict)
+_PERMANENT = (PipelineUnknown, PipelineRefused, RequestRefused, KeyConflict, SecretGiven)
 _log = logging.getLogger(__name__)
 
 
@@ -128,7 +130,7 @@ def read_request(message: WireMessage) -> RunRequest:
             "not a CloudEvents 1.0 message: cloudEvents:specversion is missing or unknown"
         )
     if attributes.get("type") != REQUEST_TYPE:
-        told = str(attributes.get("type", ""))[:80]
+        told = redacted(str(attributes.get("type", "")))[:80]
         raise MalformedEnvelope(f"cloudEvents:type is {told!r}, not {REQUEST_TYPE}")
     try:
         body = json.loads(message.body)

@@ -10,10 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from contracts.payload import PayloadRegistry
 from dispatcher.faults import LineFault, PipelineRefused, PipelineUnknown
 from dispatcher.payload_check import is_plain
 from dispatcher.pipeline_file import LocatedPipeline, read_pipeline
+from fleet.telemetry.redact import secret_places
 
 PIPELINE_FILE = "pipeline.yaml"
 MAX_FILES = 200
@@ -78,10 +81,21 @@ class PipelineFolders:
         except (OSError, KeyError):
             return _refused(folder, "a file of the folder cannot be read")
         try:
+            _refuse_secrets(folder, files)
             located = read_pipeline(text, name=folder.name, registry=self._registry, files=files)
         except PipelineRefused as refused:
             return refused
         return LoadedPipeline(located=located, files=files)
+
+
+def _refuse_secrets(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Raises PipelineRefused: all files are stored, and workers read them."""
+    texts: dict[str, JsonValue] = {
+        path: data.decode("utf-8", "replace") for path, data in files.items()
+    }
+    for path, kind in secret_places(texts):
+        told = f"{path} holds what looks like a {kind.replace('_', ' ')}; name a source instead"
+        raise _refused(folder, told)
 
 
 class _TooLarge(Exception):

@@ -22,9 +22,11 @@ from dispatcher.faults import (
     RequestRefused,
 )
 from dispatcher.payload_edit import EditRefused
+from dispatcher.secrets_given import SecretGiven
 from fleet.artifacts.errors import ArtifactFault
 from fleet.bus.errors import BusUnavailable
 from fleet.ledger.errors import IllegalMove, JobEnded, LedgerError, MovedOn, UnknownRow
+from fleet.telemetry.redact import redacted
 
 MEDIA_TYPE = "application/problem+json"
 _MOST_FAULTS = 50
@@ -71,7 +73,9 @@ def describe_problems(document: dict[str, Any]) -> None:
 def problem(status: int, slug: str, title: str, detail: str, **more: Any) -> JSONResponse:
     """The response of one problem. `more`: faults, run, headers."""
     headers = more.pop("headers", None)
-    body = Problem(type=f"urn:leaf-fleet:{slug}", title=title, status=status, detail=detail, **more)
+    body = Problem(
+        type=f"urn:leaf-fleet:{slug}", title=title, status=status, detail=redacted(detail), **more
+    )
     content = body.model_dump(mode="json", exclude_none=True)
     return JSONResponse(content, status, headers=headers, media_type=MEDIA_TYPE)
 
@@ -82,6 +86,7 @@ def answer_problems(app: FastAPI) -> None:
     app.add_exception_handler(PipelineRefused, _refused)
     app.add_exception_handler(RequestRefused, _refused)
     app.add_exception_handler(KeyConflict, _conflict)
+    app.add_exception_handler(SecretGiven, _secret)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(EditRefused, _not_edited)
     app.add_exception_handler(UnknownRow, _no_row)
@@ -97,7 +102,7 @@ def answer_problems(app: FastAPI) -> None:
 
 def field_name(loc: Sequence[str | int]) -> str:
     """The field of a validation error: a peer's own words, cut short and fit to be written."""
-    name = ".".join(str(step) for step in loc)
+    name = redacted(".".join(str(step) for step in loc))
     return name[:80].encode("utf-8", "replace").decode()
 
 
@@ -119,6 +124,12 @@ async def _conflict(_: Request, cause: Exception) -> JSONResponse:
     assert isinstance(cause, KeyConflict)
     title = "The key belongs to another request"
     return problem(409, "key-conflict", title, str(cause), run=cause.run)
+
+
+async def _secret(_: Request, cause: Exception) -> JSONResponse:
+    assert isinstance(cause, SecretGiven)
+    faults = [ProblemFault(message=words, field=place) for place, words in cause.faults]
+    return problem(422, "secret-given", "It holds a secret", str(cause), faults=faults)
 
 
 async def _invalid(_: Request, cause: Exception) -> JSONResponse:

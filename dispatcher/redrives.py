@@ -14,6 +14,7 @@ from contracts.ids import run_id
 from contracts.payload import PayloadRegistry
 from contracts.request import Requester
 from dispatcher.payload_edit import check, difference, edited
+from dispatcher.secrets_given import refuse_secrets
 from fleet.clock import Clock
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
@@ -117,7 +118,8 @@ class Redrives:
         return self.reader.redrive_items(self.reader.find_redrive(prefix), start, limit)
 
     async def ask(self, asked: RedriveAsked) -> RedriveAnswer:
-        """Start a job, or say what it would redrive. Raises the ledger's errors."""
+        """Start a job, or say what it would redrive. Raises SecretGiven, the ledger's errors."""
+        refuse_secrets(asked.model_dump(mode="json"))
         selection = await asyncio.to_thread(self._whole_ids, asked.selection)
         if asked.dry_run:
             preview = await asyncio.to_thread(self.reader.preview, selection)
@@ -137,15 +139,17 @@ class Redrives:
         return RedriveAnswer(dry_run=False, job=job)
 
     async def cancel(self, prefix: str, asked: CancelAsked) -> RedriveJob:
-        """Raises UnknownRow, JobEnded."""
+        """Raises SecretGiven, UnknownRow, JobEnded."""
+        refuse_secrets(asked.model_dump(mode="json"))
         job = await asyncio.to_thread(self.reader.find_redrive, prefix)
         return await self.ledger.cancel_redrive(job, asked.requester, self.clock.now())
 
     async def retry(self, prefix: str, asked: RetryAsked) -> RetryAnswer:
         """Promise another attempt with an edited payload.
 
-        Raises EditRefused, UnknownRow, IllegalMove, MovedOn; then nothing was done.
+        Raises SecretGiven, EditRefused, UnknownRow, IllegalMove, MovedOn; then nothing was done.
         """
+        refuse_secrets(asked.model_dump(mode="json"))
         task = await asyncio.to_thread(
             lambda: self.reader.task(self.reader.find_task(prefix)),
         )

@@ -6,7 +6,7 @@ the same message id, and an idempotency key or the ledger's claim makes the seco
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from contracts.request import Requester
 from dispatcher.faults import MessageGone
 from dispatcher.intake_queue import read_request
 from dispatcher.payload_edit import EditRefused, difference, edited
+from dispatcher.secrets_given import refuse_secrets
 from fleet.bus.bus import INTAKE_QUEUE, Bus
 from fleet.bus.message import Outgoing
 from fleet.clock import Clock
@@ -27,6 +28,7 @@ from fleet.ledger.ledger import Ledger
 from fleet.ledger.messages import MessageTakenUp
 from fleet.ledger.rows import AsideMessage
 from fleet.ledger.take_up import ACTOR
+from fleet.telemetry.redact import redacted_json
 
 CHANCE_BYTES = 10
 _AT_ONCE = 20
@@ -72,9 +74,10 @@ class Resender:
     async def resend(self, queue: str, sequence_number: int, asked: ResendAsked) -> ResendAnswer:
         """Send one again, as edited.
 
-        Raises UnknownRow, MessageGone, BusUnavailable; EditRefused where the edited message could
-        not be taken either. Then nothing was sent.
+        Raises SecretGiven, UnknownRow, MessageGone, BusUnavailable; EditRefused where the edited
+        message could not be taken either. Then nothing was sent.
         """
+        refuse_secrets(asked.model_dump(mode="json"))
         noted = await self.ledger.aside(queue, sequence_number)
         if noted is None:
             raise UnknownRow(f"no message {queue}/{sequence_number} stands as a dead letter")
@@ -92,7 +95,7 @@ class Resender:
                 sequence_number=sequence_number,
                 dry_run=asked.dry_run,
                 became=_again(held.message, sequence_number),
-                edit=tuple(difference(_told(old), _told(message))),
+                edit=tuple(_without_secrets(difference(_told(old), _told(message)))),
             )
             if not asked.dry_run:
                 await self._send(noted, message, asked.requester, asked.reason, answer.edit)
@@ -183,6 +186,12 @@ def _check(queue: str, message: WireMessage) -> None:
             raise EditRefused([("cloudEvents:leaflane", f"{lane!r} is another lane than {queue}")])
     except MalformedEnvelope as cause:
         raise EditRefused([("message", f"it would not be taken: {cause}")]) from None
+
+
+def _without_secrets(patch: list[JsonObject]) -> Iterator[JsonObject]:
+    """What the message was may be why it was not taken, and is recorded nowhere else."""
+    for change in patch:
+        yield {name: redacted_json(value) for name, value in change.items()}
 
 
 def _told(message: WireMessage) -> JsonObject:

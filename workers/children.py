@@ -13,6 +13,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
+from fleet.telemetry.output import redact_output
 from workers.guard import guarded
 
 # forkserver: a fork of a process with threads can deadlock; spawn starts slower.
@@ -90,6 +91,7 @@ def _serve(pipe: Connection) -> None:
     """A child's life: carry out what comes, until the worker is gone."""
     # Ctrl-C in a terminal reaches the whole group; only the worker decides when work ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    redact_output()
     while True:
         try:
             run, argument = pipe.recv()

@@ -159,7 +159,8 @@ async def carried_out(envelope: Envelope, lane: Lane, lease: Lease, site: Site) 
             site.point("handled")
             match outcome:
                 case Produced(outputs=outputs) | Failed(evidence=outputs):
-                    released = await asyncio.to_thread(release, outputs, envelope, site)
+                    found = outcome.partitions or () if isinstance(outcome, Produced) else ()
+                    released = await asyncio.to_thread(release, outputs, envelope, site, found)
                 case Interrupted():
                     return Attempted(outcome=outcome, decisions=(permitted,))
     except ArtifactRefused as refused:

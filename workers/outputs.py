@@ -23,7 +23,7 @@ from contracts.envelope import Envelope
 from contracts.fact import JsonObject
 from contracts.outcome import Output
 from fleet.artifacts.errors import ArtifactRefused
-from fleet.telemetry.redact import redacted, this_machine
+from fleet.telemetry.redact import redacted, secret_places, this_machine
 from policies.scan import ScanReport, scan_file
 from workers.site import Site
 
@@ -43,12 +43,16 @@ class Released:
         return next((d for d in self.decisions if not d.allowed), None)
 
 
-def release(outputs: Sequence[Output], envelope: Envelope, site: Site) -> Released:
+def release(
+    outputs: Sequence[Output], envelope: Envelope, site: Site, partitions: Sequence[str] = ()
+) -> Released:
     """Gate every output, then store every output. Blocking: it reads and writes files.
 
-    Raises ArtifactRefused for a name that cannot be recorded, or that holds a secret; before
-    anything is stored.
+    Raises ArtifactRefused for a name that cannot be recorded, or that holds a secret, those of the
+    `partitions` that were discovered included; before anything is stored.
     """
+    if any(secret_places("\n".join(partitions))):
+        raise ArtifactRefused("a partition", "its name holds a secret")
     for output in outputs:
         _check_name(output)
     decisions = tuple(

@@ -18,11 +18,16 @@ def artifacts(
     ] = None,
     export: Annotated[
         Path | None,
-        typer.Option(help="Copy them into this new or empty folder, with SHA256SUMS."),
+        typer.Option(
+            help="Copy them into this new or empty folder, with decisions and SHA256SUMS."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """List a run's artifacts, or export them.
+
+    An export has every decision of the run's gates beside the artifacts, in decisions.jsonl: a line
+    each, with its task, rules, reasons, facts, and the digest of the rules.
 
     With --json, one object a line for each artifact; with --export, `path` says where it lies in
     the folder. `sha256sum -c SHA256SUMS` checks an export.
@@ -43,13 +48,12 @@ def artifacts(
         raise Refused(f"{tier} is no tier: {', '.join(Tier)}")
     site = session_of(context).site()
     with site.reader() as reader:
-        rows = [
-            row
-            for row in reader.artifacts(reader.find_run(run_id))
-            if tier in (None, row.pointer.tier)
-        ]
+        run = reader.find_run(run_id)
+        rows = [row for row in reader.artifacts(run) if tier in (None, row.pointer.tier)]
+        decisions = [] if export is None else reader.run_decisions(run)
     if export is not None:
-        for line in exported(rows, site.settings.artifacts_folder, export, as_json=as_json):
+        store = site.settings.artifacts_folder
+        for line in exported(rows, store, export, decisions=decisions, as_json=as_json):
             output.answer(line)
     elif as_json:
         output.answer_rows(rows)

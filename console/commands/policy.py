@@ -194,6 +194,32 @@ def show(context: typer.Context, rules: Rules = None, as_json: Json = False) -> 
         )
 
 
+@app.command()
+def status(context: typer.Context, as_json: Json = False) -> None:
+    """Show which rules each process decides by, and why changed ones are not in force.
+
+    Ends with 1 where processes differ, or where the files hold rules that were refused.
+
+    With --json, one object for each process: `process`, `generation`, `bundle`, `refused`.
+
+    \b
+    Examples:
+      fleet policy status
+      fleet policy status --json
+    """
+    from console import output
+    from console.errors import ExitCode
+    from console.policy_status import agree, rules_in_force, told
+
+    rows = rules_in_force(session_of(context).site())
+    if as_json:
+        output.answer_rows(rows)
+    else:
+        output.answer(told(rows))
+    if not agree(rows):
+        raise typer.Exit(ExitCode.FAILED)
+
+
 def _bundle(context: typer.Context, folder: Path | None) -> "Bundle":
     from console.errors import Refused
     from fleet.lanes import load_lanes

@@ -6,6 +6,7 @@ the export. Where two artifacts would meet at one path, each gets the start of i
 suffix. The same pointers give the same paths and the same bytes, in whatever order they come.
 """
 
+import hashlib
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable
@@ -17,6 +18,8 @@ from fleet.artifacts.store import ArtifactStore
 from fleet.errors import FleetError
 
 SUMS = "SHA256SUMS"
+DECISIONS = "decisions.jsonl"
+"""No stage is called so: a stage's name has no dot."""
 _GIVEN = "given"
 
 
@@ -49,9 +52,15 @@ def manifest(pointers: Iterable[ArtifactPointer]) -> str:
 
 
 def export_run(
-    pointers: Iterable[ArtifactPointer], store: ArtifactStore, folder: Path
+    pointers: Iterable[ArtifactPointer],
+    store: ArtifactStore,
+    folder: Path,
+    *,
+    decisions: Iterable[str] | None = None,
 ) -> dict[str, ArtifactPointer]:
     """Copy the artifacts into an empty or new folder, SHA256SUMS last. Returns the layout.
+
+    `decisions`: lines of JSON that go along as decisions.jsonl, under the same checksums.
 
     Raises ExportRefused, ArtifactMissing, ArtifactDamaged. An export without SHA256SUMS was
     interrupted.
@@ -64,7 +73,12 @@ def export_run(
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(store.local_path(pointer), target)
-    (folder / SUMS).write_text(_sums(placed), encoding="utf-8", newline="\n")
+    sums = _sums(placed)
+    if decisions is not None:
+        data = "".join(f"{line}\n" for line in decisions).encode()
+        (folder / DECISIONS).write_bytes(data)
+        sums += f"{hashlib.sha256(data).hexdigest()}  {DECISIONS}\n"
+    (folder / SUMS).write_text(sums, encoding="utf-8", newline="\n")
     return placed
 
 

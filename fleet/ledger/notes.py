@@ -13,6 +13,7 @@ from fleet.ledger import tables
 from fleet.ledger.errors import LedgerError
 from fleet.ledger.moves import chunks
 from fleet.ledger.rows import DeadLetter, SpanRow
+from fleet.telemetry.redact import redacted
 
 _w, _d = tables.worker.c, tables.dead_letter.c
 
@@ -74,8 +75,11 @@ def note_dead_letters(
     """Note messages that could not be taken, each once."""
     for letter in letters:
         told = letter.model_dump()
+        # The sender's words, all three: of a message that nobody could read, too.
+        for name in ("message_id", "reason", "description"):
+            told[name] = redacted(told[name])
         if connection.execute(_noted, told).first() is None:
-            told["fingerprint"] = fingerprint(letter.reason, letter.description)
+            told["fingerprint"] = fingerprint(told["reason"], told["description"])
             connection.execute(insert(tables.dead_letter), told)
     return [None] * len(letters)
 

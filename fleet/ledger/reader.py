@@ -21,7 +21,7 @@ from fleet.ledger.approvals import waiting
 from fleet.ledger.audit import Act, acts
 from fleet.ledger.database import open_reading_engine, sqlite_file
 from fleet.ledger.dead_groups import dead_groups, preview
-from fleet.ledger.decided import recorded
+from fleet.ledger.decided import DecidedRow, of_run, recorded
 from fleet.ledger.errors import LedgerMissing, UnknownRow
 from fleet.ledger.paging import Page
 from fleet.ledger.redrive_jobs import a_job
@@ -180,6 +180,11 @@ class LedgerReader:
         `run <id>` or `task <id>`."""
         with self._engine.connect() as connection:
             return list(recorded(connection, limit))
+
+    def run_decisions(self, run: str) -> list[DecidedRow]:
+        """Every decision of a run and its tasks."""
+        with self._engine.connect() as connection:
+            return list(of_run(connection, run))
 
     def approvals(self, limit: int = 100) -> list[ApprovalRow]:
         """Held tasks and runs that wait for people; what expires first comes first."""

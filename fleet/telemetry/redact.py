@@ -7,13 +7,14 @@ replaced by its kind in brackets: `[token]`, `[local_path]`.
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 
 from pydantic import JsonValue
 
 from contracts.fact import JsonObject
+from policies.facts import FindingKind
 from policies.secret_patterns import secrets_in
 
 _LONGEST = 8192
@@ -53,6 +54,23 @@ def redacted_json(value: JsonValue) -> JsonValue:
     if isinstance(value, dict):
         return {redacted(name): redacted_json(item) for name, item in value.items()}
     return value
+
+
+def secret_places(value: JsonValue, place: str = "") -> Iterator[tuple[str, FindingKind]]:
+    """The members of a JSON value that hold a secret, each with its first kind. A place on a
+    machine is none: it tells where something is, and opens nothing."""
+    if isinstance(value, str):
+        kinds = (kind for kind, *_ in secrets_in(value) if kind is not FindingKind.LOCAL_PATH)
+        if (kind := next(kinds, None)) is not None:
+            yield place, kind
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from secret_places(item, f"{place}.{number}")
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            within = f"{place}.{redacted(name)[:80]}".lstrip(".")
+            yield from secret_places(name, within)
+            yield from secret_places(item, within)
 
 
 @cache

@@ -149,6 +149,16 @@ def test_an_export_can_be_checked(fleet: Fleet, home: Home, tmp_path: Path) -> N
         "typed/2024-02/typed.json",
     }
     subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=out, check=True)
+    sums = (out / "SHA256SUMS").read_text()
+    decided = rows((out / "decisions.jsonl").read_text())
+    assert "  decisions.jsonl\n" in sums
+    assert decided[0]["decision"]["gate"] == "admit"
+    assert {(row["stage"], row["partition"]) for row in decided[1:]} == {
+        ("mirror", ""),
+        ("packet", ""),
+        ("typed", "2024-01"),
+        ("typed", "2024-02"),
+    }
 
 
 def test_an_export_overwrites_nothing(fleet: Fleet, home: Home, tmp_path: Path) -> None:

@@ -112,3 +112,14 @@ def test_a_pipeline_that_is_not_text_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(PipelineRefused, match="not UTF-8"):
         _folders(tmp_path).load("monthly")
+
+
+def test_a_file_with_a_secret_refuses_the_pipeline(tmp_path: Path) -> None:
+    """Files are stored and sent along: a prompt or a query with a password in it is named."""
+    query = "select * from claims -- Server=db;Password=hunter2hunter2;"
+    a_folder(tmp_path, {**FILES, "sql/claims.sql": query})
+
+    with pytest.raises(PipelineRefused, match=r"sql/claims\.sql holds what looks like") as refused:
+        _folders(tmp_path).load("monthly")
+
+    assert "hunter2" not in str(refused.value)

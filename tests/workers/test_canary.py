@@ -45,6 +45,10 @@ def _names(bench: Workbench) -> Produced:
     )
 
 
+def _discovers(bench: Workbench) -> Produced:
+    return Produced(partitions=("2024-01", JWT))
+
+
 def _names_badly(bench: Workbench) -> Produced:
     path = bench.scratch / "out.txt"
     path.write_text("hello")
@@ -86,7 +90,9 @@ async def test_a_secret_in_a_header_or_body_is_not_recorded(fleet: Fleet) -> Non
 
 
 @pytest.mark.parametrize(
-    "handler", [_reports, _names, _names_badly], ids=["facts", "token as name", "address as name"]
+    "handler",
+    [_reports, _discovers, _names, _names_badly],
+    ids=["facts", "partition", "token as name", "address as name"],
 )
 async def test_a_secret_that_a_handler_tells_is_not_recorded(fleet: Fleet, handler: object) -> None:
     """As a fact, or as the name of what it made."""

@@ -8,7 +8,8 @@ import workers.stages
 from contracts.artifact import Tier
 from contracts.outcome import Output, Produced
 from contracts.states import State
-from tests.workers.conftest import Fleet, a_stage
+from fleet.artifacts.folder import FolderStore
+from tests.workers.conftest import RUN, Fleet, a_stage
 from workers.stages.handler import Workbench
 
 STAGES = Path(workers.stages.__file__).parent
@@ -63,6 +64,32 @@ async def test_files_that_are_not_declared_are_not_stored(fleet: Fleet) -> None:
     assert fleet.task("only").state is State.SUCCEEDED
     assert stored(fleet) == ["{}"]
     assert not list(fleet.site.scratch.iterdir())
+
+
+async def test_a_file_put_past_the_gate_belongs_to_nobody(fleet: Fleet) -> None:
+    """A handler that opens the store by itself: its file is no artifact of any run, and no export
+    and no later task can come by it."""
+    await fleet.start()
+    root = fleet.site.scratch.parent / "artifacts"
+
+    def goes_past(bench: Workbench) -> Produced:
+        FolderStore(root).put_bytes(Tier.PRESENTED, SECRET.encode())
+        return Produced(outputs=(a_page(bench, "shown.json", "{}"),))
+
+    fleet.handle(goes_past)
+    await fleet.deliver()
+    handed_on: list[str] = []
+
+    def looks(bench: Workbench) -> Produced:
+        handed_on.extend(one.path.read_text() for group in bench.inputs.values() for one in group)
+        return Produced()
+
+    fleet.handle(looks)
+    await fleet.deliver()
+
+    assert SECRET in stored(fleet)  # a handler shares its worker's account: it can write a file
+    assert [row.pointer.name for row in fleet.reader.artifacts(RUN)] == ["shown.json"]
+    assert handed_on == ["{}"]
 
 
 async def test_one_denied_output_keeps_all_of_them_back(fleet: Fleet) -> None:

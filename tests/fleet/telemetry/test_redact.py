@@ -1,13 +1,16 @@
 """Redaction: what must not be recorded is taken out, and the rest stays as it was."""
 
+import io
 import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
-from fleet.telemetry.redact import redacted, redacted_values
+from fleet.telemetry.output import RedactedOutput
+from fleet.telemetry.redact import redacted, redacted_values, secret_places
 from tests.policies.secrets import HARMLESS, PLANTED, core_of
 
 
@@ -75,3 +78,32 @@ def test_redacting_again_changes_nothing(before: str, name: str, after: str) -> 
     once = redacted(f"{before} {PLANTED[name][1]} {after}")
 
     assert redacted(once) == once
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_secret_is_found_wherever_it_stands_in_a_json_value(name: str) -> None:
+    """In a list, in a member or in its name; a place on a machine opens nothing, and is none."""
+    kind, secret = PLANTED[name]
+    value: JsonValue = {"a": [1, {"b": f"see {secret} "}], f"c {secret} ": None}
+
+    found = list(secret_places(value))
+
+    if kind == "local_path":
+        assert found == []
+    else:
+        assert [where for where, _ in found][:1] == ["a.1.b"]
+        assert len(found) == 2
+        assert core_of(name) not in str(found)
+
+
+def test_what_is_printed_is_redacted_line_by_line() -> None:
+    """Also where a line comes in pieces, and where it never ends."""
+    target = io.StringIO()
+    output = RedactedOutput(target)
+    secret = "ghp_" + "a1" * 20
+
+    for piece in ("first\nhalf ", secret[:10], secret[10:], "\nlast ", secret):
+        output.write(piece)
+    output.flush()
+
+    assert target.getvalue() == "first\nhalf [token]\nlast [token]"
