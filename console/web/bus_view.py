@@ -36,6 +36,7 @@ class BusView:
         self._ask, self._clock = ask, clock
         self._depths = Depths(trouble="" if ask else "no bus is set: see FLEET_BUS_CONNECTION")
         self._asking = threading.Lock()
+        self._apart: dict[str, datetime] = {}
 
     def depths(self) -> Depths:
         """What is known now. Where that is old, the bus is asked, and the next look sees more."""
@@ -51,6 +52,13 @@ class BusView:
             self._asking.acquire()
             self._refresh(self._ask)
         return self._depths
+
+    def apart(self, queue: str, *, apart: bool, now: datetime) -> datetime | None:
+        """Since when a queue has been seen to differ from the ledger, look after look."""
+        if not apart:
+            self._apart.pop(queue, None)
+            return None
+        return self._apart.setdefault(queue, now)
 
     def _refresh(self, ask: Ask) -> None:
         try:

@@ -14,7 +14,7 @@ from typing import Any
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from console.render.marks import shown, size, span, summary
 from console.web import drawing
@@ -36,7 +36,6 @@ SCREENS = (
     ("/workers", "Workers", "Watch", Action.FLEET_SEE),
     ("/dead-letters", "Dead letters", "Act", Action.FLEET_SEE),
     ("/approvals", "Approvals", "Act", Action.FLEET_SEE),
-    ("/schedules", "Schedules", "Act", Action.FLEET_SEE),
     ("/artifacts", "Artifacts", "Explain", Action.ARTIFACT_SEE),
     ("/policies", "Policies", "Explain", Action.FLEET_SEE),
     ("/audit", "Audit", "Explain", Action.FLEET_SEE),
@@ -94,6 +93,7 @@ def environment() -> Environment:
         "pretty": pretty,
         "redacted": redacted_json,
         "loudest": summary,
+        "lines": lines,
     }
     made.globals |= {
         "State": State,
@@ -116,6 +116,11 @@ def inert(value: Any) -> Any:
     if len(value) > LONGEST:
         value = f"{value[:LONGEST]}… ({len(value):,} characters)"
     return shown(value)
+
+
+def lines(text: str) -> Markup:
+    """A long text, whole: line by line, each of a bounded length."""
+    return Markup("\n").join(escape(inert(line)) for line in text.split("\n"))
 
 
 def clock(at: datetime | None) -> Markup | str:

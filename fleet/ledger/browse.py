@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from pydantic import AwareDatetime
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, null, or_, select
 
 from contracts.artifact import ArtifactPointer
 from contracts.fact import Fact
@@ -28,13 +28,8 @@ STRETCH = 4000
 PREVIOUS = 200
 """Earlier runs of a pipeline and tenant among which the same request is looked for."""
 
-_r, _t, _a, _o, _i = (
-    tables.run.c,
-    tables.task.c,
-    tables.attempt.c,
-    tables.output.c,
-    tables.input_.c,
-)
+_r, _t, _a = tables.run.c, tables.task.c, tables.attempt.c
+_o, _i, _d = tables.output.c, tables.input_.c, tables.dead_letter.c
 
 
 class RunFilter(Fact):
@@ -57,6 +52,21 @@ class RunAttempt(AttemptRow):
     task: str
     stage: str
     partition: str
+
+
+class DeadMessage(Fact):
+    """A message that was not taken. Its body stays on the bus."""
+
+    queue: str
+    sequence_number: int
+    message_id: str
+    disposition: str
+    reason: str
+    description: str
+    size: int
+    at: AwareDatetime
+    kind: str | None
+    version: int | None
 
 
 class Lineage(Fact):
@@ -222,6 +232,54 @@ class LedgerBrowser:
                 )
                 for row in connection.execute(query)
             ]
+
+    def dead_tasks(self, group: str, cursor: str | None = None, limit: int = 50) -> Page[TaskRow]:
+        """The tasks that stand dead with one fingerprint, by stage; those of cancelled runs too,
+        which no redrive opens. Raises UnknownRow for a cursor that is none."""
+        conditions: list[ColumnElement[bool]] = [and_(tables.DEAD, _t.fingerprint == group)]
+        if cursor is not None:
+            stage, task = values_of(cursor, str, str)
+            conditions.append(or_(_t.stage > stage, and_(_t.stage == stage, _t.task > task)))
+        query = select(tables.task).where(*conditions).order_by(_t.stage, _t.task).limit(limit + 1)
+        with self._engine.connect() as connection:
+            rows = [TaskRow(**task_fields(row)) for row in connection.execute(query)]
+        more = rows[limit - 1] if len(rows) > limit else None
+        return Page(
+            rows=tuple(rows[:limit]),
+            next=None if more is None else cursor_of(more.stage, more.task),
+        )
+
+    def dead_messages(self, group: str, limit: int = 100) -> list[DeadMessage]:
+        """The latest messages that were not taken for one cause, and still lie there."""
+        query = (
+            select(*(_d[name] for name in DeadMessage.model_fields))
+            .where(_d.fingerprint == group, _d.taken_up.is_(null()))
+            .order_by(_d.at.desc(), _d.queue, _d.sequence_number)
+            .limit(limit)
+        )
+        with self._engine.connect() as connection:
+            return [DeadMessage.model_validate(row._asdict()) for row in connection.execute(query)]
+
+    def messages_by_queue(self) -> dict[str, int]:
+        """How many messages are noted as dead-lettered, by queue, and were not sent again since."""
+        query = (
+            select(_d.queue, func.count())
+            .where(_d.taken_up.is_(null()), _d.disposition == "dead")
+            .group_by(_d.queue)
+        )
+        with self._engine.connect() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
+    def message(self, queue: str, sequence_number: int) -> DeadMessage:
+        """One message that was not taken, and still lies there. Raises UnknownRow."""
+        query = select(*(_d[name] for name in DeadMessage.model_fields)).where(
+            _d.queue == queue, _d.sequence_number == sequence_number, _d.taken_up.is_(null())
+        )
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            raise UnknownRow(f"no message {queue}/{sequence_number} stands as a dead letter")
+        return DeadMessage.model_validate(row._asdict())
 
     def held_by_workers(self, limit: int = 500) -> list[TaskRow]:
         """The tasks that are leased now, by worker."""

@@ -5,7 +5,7 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from contracts.artifact import ArtifactPointer, Provenance, Scope, Tier
+from contracts.artifact import ArtifactPointer, Audience, Provenance, Scope, Tier
 from contracts.decision import Cause, Decision, Gate, Reason, Verdict
 from contracts.fact import JsonObject
 from contracts.ids import run_id, task_id
@@ -57,12 +57,20 @@ class Home:
         self.now = NOW
         self.words = HOSTILE
         """Of the faults."""
+        self.audience = Audience.INTERNAL
+        """Of what is curated."""
+        self.packet: bytes | None = None
+        """The bytes of what is curated; else some that say where they are from."""
         self.facts: JsonObject = {}
         """Of the execute decisions."""
 
     def run(self, number: int, *, broken: bool = False, denied: bool = False) -> str:
         """A run that succeeded; one whose second stage failed; or one that was denied."""
         return asyncio.run(self._ran(number, broken=broken, denied=denied))
+
+    def pass_time(self, seconds: float) -> None:
+        """It is so much later."""
+        self.now += timedelta(seconds=seconds)
 
     def dead_letter(self, reason: str) -> None:
         """A message that nobody could take."""
@@ -160,7 +168,10 @@ class Home:
 
     def _stored(self, run: str, stage: str, partition: str) -> ArtifactPointer:
         tier = Tier.CURATED if stage == "packet" else Tier.SILVER
-        stored = self.store.put_bytes(tier, f"{stage} {partition}".encode())
+        data = f"{stage} {partition}".encode()
+        if tier is Tier.CURATED and self.packet is not None:
+            data = self.packet
+        stored = self.store.put_bytes(tier, data)
         return ArtifactPointer(
             name=f"{stage}.json",
             digest=stored.digest,
@@ -168,7 +179,10 @@ class Home:
             media_type="application/json",
             rows=3,
             tier=tier,
-            scope=SCOPE,
+            scope=Scope(
+                tenant=SCOPE.tenant,
+                audience=self.audience if tier is Tier.CURATED else Audience.INTERNAL,
+            ),
             provenance=Provenance(
                 run=run, stage=stage, partition=partition, attempt=1, code="fleet 0.1.0"
             ),

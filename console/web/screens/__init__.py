@@ -1,5 +1,29 @@
 """The screens, one module each."""
 
-from console.web.screens import overview, run, runs, task
+from console.web.screens import (
+    approvals,
+    artifacts,
+    audit,
+    dead_letters,
+    lanes,
+    overview,
+    policies,
+    run,
+    runs,
+    task,
+    workers,
+)
 
-SERVED = (overview.serve, runs.serve, run.serve, task.serve)
+SERVED = (
+    overview.serve,
+    runs.serve,
+    run.serve,
+    task.serve,
+    lanes.serve,
+    workers.serve,
+    dead_letters.serve,
+    approvals.serve,
+    artifacts.serve,
+    policies.serve,
+    audit.serve,
+)

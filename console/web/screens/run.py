@@ -10,13 +10,15 @@ from console.web.faults import Unusable
 from console.web.render import page
 from console.web.visit import Acting, Visit, Visited
 from contracts.access import Action
-from contracts.artifact import ArtifactPointer
+from contracts.artifact import ArtifactPointer, Tier
 from contracts.states import FINAL, State
 from fleet.ledger.browse import published_to
 from fleet.ledger.rows import ArtifactRow, RunDetail, StageRow
 
 TASKS = 200
 ARTIFACTS = 60
+_TIERS = (Tier.PRESENTED, Tier.CURATED, Tier.EVIDENCE, Tier.SILVER, Tier.BRONZE)
+"""What people came for, first."""
 _TROUBLE = (State.FAILED, State.DEAD, State.DENIED, State.HELD, State.PARKED)
 
 
@@ -61,7 +63,9 @@ def serve(app: FastAPI) -> None:
             for task in site.browser.tasks(detail.run, state=state, limit=10).rows
         ]
         attempts = site.browser.attempts(detail.run)
-        made = artifacts_of(visit, detail.run)
+        made = site.browser.artifacts(
+            run=detail.run, tenants=visit.identity.tenants, limit=ARTIFACTS
+        )
         return page(
             visit,
             "run.html",
@@ -69,8 +73,8 @@ def serve(app: FastAPI) -> None:
             graph=graph(detail.stages),
             rows=waterfall(attempts, detail.submitted, detail.ended or visit.now),
             troubled=troubled,
-            artifacts=made[:ARTIFACTS],
-            artifact_count=len(made),
+            artifacts=sorted(made.rows, key=lambda one: _TIERS.index(one[2].pointer.tier)),
+            more_artifacts=made.next is not None,
             previous=site.browser.previous(detail.run),
             cancel_refused=_why_not_cancelled(visit, detail),
             verify_refused=visit.refused(Action.RUN_VERIFY, detail.tenant),
