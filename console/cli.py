@@ -33,6 +33,7 @@ from console.commands import (
     submit,
     task,
     tenants,
+    top,
     up,
     verify,
 )
@@ -43,7 +44,7 @@ from fleet.errors import FleetError
 
 app = typer.Typer(
     name="fleet",
-    add_completion=False,
+    add_completion=True,
     no_args_is_help=True,
     # Plain help keeps examples as they were written, and needs no rendering library.
     rich_markup_mode=None,
@@ -58,6 +59,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "task": task.task,
     "artifacts": artifacts.artifacts,
     "lanes": lanes.lanes,
+    "top": top.top,
     "tenants": tenants.tenants,
     "dead-letters": dead_letters.dead_letters,
     "redrive": redrive.redrive,
