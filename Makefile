@@ -50,6 +50,7 @@ fuzz: $(VENV)/ready ## ten minutes of hostile bytes against localbus, guided by 
 	.fuzz/bin/python -m tests.localbus.fuzz $(FUZZ) .fuzz/corpus/$(FUZZ) -max_total_time=600 -rss_limit_mb=1024 -timeout=10
 
 simulate: $(VENV)/ready ## 10,000 seeded stories in virtual time: lost locks, crashes, failed commits, clock jumps
+	$(BIN)/python -m tests.simulation --planted
 	$(BIN)/python -m tests.simulation --seeds 10000
 
 chaos: $(VENV)/ready ## 50 rounds of faults against real processes under load; prints the table

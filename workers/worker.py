@@ -44,6 +44,7 @@ async def serve(
     watch: Watch | None = None,
     health_file: Path | None = None,
     until_idle: float | None = None,
+    heartbeat: float = _HEARTBEAT,
 ) -> None:
     """Work on `lanes` until `stop`, then end within `grace` seconds and a little.
 
@@ -53,7 +54,7 @@ async def serve(
     done = asyncio.Event()
     async with asyncio.TaskGroup() as upkeep:
         upkeep.create_task(site.leases.keep(min(lane.lease for lane in lanes) / 3, done))
-        upkeep.create_task(_heartbeat(site, lanes, done))
+        upkeep.create_task(_heartbeat(site, lanes, done, heartbeat))
         upkeep.create_task(_end_after_grace(site, stop, done, grace))
         if watch is not None and health_file is not None:
             upkeep.create_task(watch.keep(health_file, done))
@@ -94,7 +95,7 @@ async def _one(delivery: Delivery, lane: Lane, site: Site, room: Room, watch: Wa
         room.give_back()
 
 
-async def _heartbeat(site: Site, lanes: Sequence[Lane], done: asyncio.Event) -> None:
+async def _heartbeat(site: Site, lanes: Sequence[Lane], done: asyncio.Event, every: float) -> None:
     names = [lane.name for lane in lanes]
     kinds = sorted(a_kind(kind, version) for kind, version in site.handlers)
     while not done.is_set():
@@ -111,7 +112,7 @@ async def _heartbeat(site: Site, lanes: Sequence[Lane], done: asyncio.Event) -> 
         except (LedgerError, SQLAlchemyError) as cause:
             _log.warning("no heartbeat: %s", cause)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(done.wait(), _HEARTBEAT)
+            await asyncio.wait_for(done.wait(), every)
 
 
 async def _stop_when_idle(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, insert, null, select, update
+from sqlalchemy import Connection, Engine, and_, bindparam, insert, null, select, update
 
 from contracts.approval import NEEDED
 from contracts.decision import Gate
@@ -26,6 +26,13 @@ from fleet.ledger.types import AnyRow
 from fleet.ledger.votes import ApprovalRow, Vote, Voted
 
 _p, _v, _t, _r = tables.approval.c, tables.vote.c, tables.task.c, tables.run.c
+
+_late = (
+    select(_p.task, _p.epoch)
+    .where(tables.UNANSWERED, _p.expires < bindparam("now"))
+    .order_by(_p.expires, _p.task)
+    .limit(bindparam("limit"))
+)
 
 
 def ask(connection: Connection, won: Sequence[tuple[Record, AnyRow]]) -> None:
@@ -89,12 +96,7 @@ def vote(connection: Connection, cast: Sequence[Vote]) -> Sequence[Voted | Ledge
 
 def expire(connection: Connection, now: datetime, limit: int) -> int:
     """Deny what nobody answered in time. Gives how many tasks and runs."""
-    late = connection.execute(
-        select(_p.task, _p.epoch)
-        .where(_p.state == votes.OPEN, _p.expires < now)
-        .order_by(_p.expires, _p.task)
-        .limit(limit)
-    ).all()
+    late = connection.execute(_late, {"now": now, "limit": limit}).all()
     denied = held_runs.expire(connection, now, limit)
     for one in late:
         run = connection.execute(select(_t.run).where(_t.task == one.task)).scalar_one()

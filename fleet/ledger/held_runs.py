@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from pydantic import AwareDatetime
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from contracts.allowance import Allowance
 from contracts.approval import NEEDED
@@ -154,16 +154,18 @@ def vote(connection: Connection, asked: Vote) -> Voted | LedgerError:
     return Voted(task=row.run, run=row.run, state=state, approved_by=by)
 
 
+_late = (
+    select(_r.run, _r.state, _p.state.label("approval"))
+    .join(tables.run_approval, _p.run == _r.run)
+    .where(tables.WAITING_RUN, _p.expires < bindparam("now"))
+    .order_by(_p.expires, _p.run)
+    .limit(bindparam("limit"))
+)
+
+
 def expire(connection: Connection, now: datetime, limit: int) -> int:
     """Deny the held runs for which there was neither room nor an answer in time. How many."""
-    late = (
-        select(_r.run, _r.state, _p.state.label("approval"))
-        .join(tables.run_approval, _p.run == _r.run)
-        .where(tables.WAITING_RUN, _p.expires < now)
-        .order_by(_p.expires, _p.run)
-        .limit(limit)
-    )
-    rows = connection.execute(late).all()
+    rows = connection.execute(_late, {"now": now, "limit": limit}).all()
     hold(connection, [row.run for row in rows])
     for row in rows:
         _close(connection, row.run, votes.EXPIRED)

@@ -281,9 +281,15 @@ def _closed(move: _Move) -> Closed:
     )
 
 
+_gone = (
+    update(tables.worker)
+    .where(_w.gone == false(), _w.last_seen < bindparam("b_before"))
+    .values(gone=True)
+)
+
+
 def _silent_workers(connection: Connection, now: datetime, rules: SweepRules) -> int:
-    silent = and_(_w.gone == false(), _w.last_seen < now - rules.worker_silence)
-    return connection.execute(update(tables.worker).where(silent).values(gone=True)).rowcount
+    return connection.execute(_gone, {"b_before": now - rules.worker_silence}).rowcount
 
 
 _runs_left = select(_t.run).where(tables.READY).distinct().order_by(_t.run).limit(IDS)

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from contracts.states import FINAL, State, may_move
+from fleet.ledger.sweep import ACTOR as SWEEPER
 
 
 class Broken(AssertionError):
@@ -82,6 +83,7 @@ def _effects(connection: Connection, tasks: dict[str, Any]) -> None:
 
 def _moves(connection: Connection, stands: dict[str, str]) -> None:
     told: dict[str, str] = {}
+    holder: dict[str, str] = {}
     query = text("SELECT * FROM event WHERE task IS NOT NULL AND old IS NOT NULL ORDER BY seq")
     for event in connection.execute(query):
         legal = may_move(State(event.old), State(event.new))
@@ -89,6 +91,11 @@ def _moves(connection: Connection, stands: dict[str, str]) -> None:
         before = told.get(event.task, State.WAITING.value)
         _need(before == event.old, f"was {before}, and moved from {event.old}", event)
         told[event.task] = event.new
+        if event.new == State.RUNNING:
+            holder[event.task] = event.actor
+        if event.old == State.RUNNING and event.detail != "lease expired":
+            by_right = event.actor in (holder[event.task], SWEEPER)
+            _need(by_right, "ended by a worker that did not hold it", event)
     for task, state in told.items():
         _need(stands[task] == state, f"stands {stands[task]}, moved to {state}", task)
 

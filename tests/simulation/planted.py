@@ -1,13 +1,21 @@
 """Bugs planted on purpose: each must be found, or the simulation proves nothing."""
 
+import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from sqlalchemy import Engine, text
 
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.rows import Record, Recorded
+from tests.simulation.invariants import Broken
+from tests.simulation.ledger import an_engine, emptied
+from tests.simulation.loop import Stuck, virtually
 from tests.simulation.world import World, a_story
 from workers.leases import LeaseKeeper
+
+WITHIN = 200
+"""Seeds in which a planted bug must be found."""
 
 
 class SettlesFirst(Ledger):
@@ -45,3 +53,27 @@ PLANTED: dict[str, Callable[[int, Engine], World]] = {
     "epoch guard removed": lambda seed, engine: a_world(seed, engine, ledger_of=ForgetsTheEpoch),
     "sweep removed": lambda seed, engine: a_world(seed, engine, sweeps=False),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """By which seed a planted bug was found first, and by what."""
+
+    seed: int
+    broken: str
+
+
+def found(bug: str) -> Found | None:
+    """The first of WITHIN seeds that finds a bug."""
+    logging.disable(logging.ERROR)
+    engine = an_engine()
+    try:
+        for seed in range(WITHIN):
+            try:
+                virtually(PLANTED[bug](seed, emptied(engine)).told())
+            except (Broken, Stuck) as broken:
+                return Found(seed, str(broken))
+    finally:
+        engine.dispose()
+        logging.disable(logging.NOTSET)
+    return None
