@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from contracts.artifact import Tier
-from contracts.outcome import Output, Produced
+from contracts.outcome import FaultKind, Output, Produced
 from contracts.payload import Payload
-from workers.stages.handler import Workbench
+from workers.stages.handler import StageFault, Workbench
 
 EFFECTS = "CHAOS_EFFECTS"
 """The variable that names the effect log."""
@@ -30,6 +30,14 @@ class ChaosStep(Payload):
     big: bool = False
     work: float = 0.0
     """Seconds."""
+    fails: int = 0
+    """Per cent of attempts that end with a fault that a second try may cure."""
+
+
+class ChaosChild(ChaosStep):
+    """The same in a process of its own, where a lane has it so."""
+
+    KIND: ClassVar[str] = "chaos.child"
 
 
 def carry_out(bench: Workbench) -> Produced:
@@ -37,6 +45,8 @@ def carry_out(bench: Workbench) -> Produced:
     step = bench.payload
     assert isinstance(step, ChaosStep)
     threading.Event().wait(step.work)
+    if secrets.randbelow(100) < step.fails:
+        raise StageFault(FaultKind.TRANSIENT, "source.away", "the source did not answer")
     read = sum(len(file.path.read_bytes()) > 0 for files in bench.inputs.values() for file in files)
     mark = {"run": step.run, "place": f"{step.stage}/{step.of}", "mark": secrets.token_hex(8)}
     line = json.dumps(mark, sort_keys=True)

@@ -16,6 +16,7 @@ import policies
 from console.stack.components import LocalBus, bus_connection
 from console.stack.process import Child, Component, kill_group
 from contracts.artifact import Audience, Scope
+from contracts.fact import JsonObject
 from contracts.ids import run_id
 from contracts.plan import RunGraph, StagePlan
 from contracts.request import RunRequest
@@ -67,15 +68,33 @@ class Rig:
     _victims: list[Child] = field(default_factory=list)
 
     def start_run(
-        self, *, big: bool = False, width: int = WIDTH, stages: int = 2, work: float = 0.05
+        self,
+        *,
+        big: bool = False,
+        width: int = WIDTH,
+        stages: int = 2,
+        work: float = 0.05,
+        fails: int = 0,
+        children: bool = False,
     ) -> str:
         """One run: a list, `stages` aligned stages of `width` partitions, a gathering; its id.
 
-        Each handler works for `work` seconds. The dispatcher relays and sweeps.
+        Each handler works for `work` seconds, and fails in so many per cent of its attempts; with
+        `children` the partitions' are in the lane of the kind chaos.child. The dispatcher relays
+        and sweeps.
         """
+        more: JsonObject = {"work": work, "fails": fails}
         return asyncio.run(
-            self._start(lambda run: _graph(run, big=big, width=width, stages=stages, work=work))
+            self._start(
+                lambda run: _graph(
+                    run, big=big, width=width, stages=stages, more=more, children=children
+                )
+            )
         )
+
+    def cancel(self, run: str) -> None:
+        """As an operator does."""
+        asyncio.run(self._cancel(run))
 
     def victim(self, **environment: str) -> Child:
         """One more worker, which something will happen to."""
@@ -152,6 +171,10 @@ class Rig:
             if child.due():
                 child.restart()
 
+    async def _cancel(self, run: str) -> None:
+        async with await Ledger.open(self.url) as ledger:
+            await ledger.cancel_run(run, "ada@example.com", "not needed", datetime.now(UTC))
+
     async def _start(self, graph: Callable[[str], RunGraph]) -> str:
         now = datetime.now(UTC)
         run = run_id(now, os.urandom(10))
@@ -180,20 +203,22 @@ class Rig:
                     admitted=admitted,
                     submitted=now,
                     deadline=now + timedelta(hours=6),
-                    lane_limits={"chaos": LaneLimits(max_attempts=20)},
+                    lane_limits=dict.fromkeys(("chaos", "children"), LaneLimits(max_attempts=20)),
                 )
             )
         return run
 
 
-def _graph(run: str, *, big: bool, width: int, stages: int, work: float) -> RunGraph:
+def _graph(
+    run: str, *, big: bool, width: int, stages: int, more: JsonObject, children: bool
+) -> RunGraph:
     def stage(name: str, *needs: str, each: bool = False) -> StagePlan:
-        payload = {"stage": name, "run": run, "width": width, "big": big and each, "work": work}
+        payload = {"stage": name, "run": run, "width": width, "big": big and each} | more
         return StagePlan(
             name=name,
-            kind="chaos.step",
+            kind="chaos.child" if children and each else "chaos.step",
             version=1,
-            lane="chaos",
+            lane="children" if children and each else "chaos",
             needs=needs,
             payload=payload | ({"of": "${partition}"} if each else {}),
             discovered_by="list" if each else None,

@@ -6,7 +6,7 @@ import sys
 
 import workers.__main__ as process
 from contracts.payload import PayloadRegistry
-from tests.chaos.handler import ChaosStep, carry_out
+from tests.chaos.handler import ChaosChild, ChaosStep, carry_out
 from workers.stages.handler import StageHandler
 
 FILE_LIMIT = "CHAOS_FILE_LIMIT"
@@ -15,8 +15,11 @@ FILE_LIMIT = "CHAOS_FILE_LIMIT"
 if __name__ == "__main__":
     if limit := os.environ.get(FILE_LIMIT):
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
-    handler = StageHandler(payload=ChaosStep, run=carry_out)
+    handlers = {
+        (payload.KIND, 1): StageHandler(payload=payload, run=carry_out)
+        for payload in (ChaosStep, ChaosChild)
+    }
     # The process's own tables, before it starts.
-    vars(process)["all_handlers"] = lambda: {("chaos.step", 1): handler}
-    vars(process)["payload_registry"] = lambda: PayloadRegistry([ChaosStep])
+    vars(process)["all_handlers"] = lambda: handlers
+    vars(process)["payload_registry"] = lambda: PayloadRegistry([ChaosStep, ChaosChild])
     sys.exit(process.main())
