@@ -45,7 +45,7 @@ def an_engine() -> Engine:
 
 def raw(connection: Connection) -> sqlite3.Connection:
     """The driver's own: for what is said so often that SQLAlchemy's share of it counts."""
-    driver = connection.connection.dbapi_connection
+    driver: Any = connection.connection.dbapi_connection
     assert isinstance(driver, sqlite3.Connection)
     return driver
 
