@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from console.stack.record import ProcessMark, StackRecord, read_record
+from fleet.ledger.reader import LedgerReader
 from tests.console.conftest import PROJECT, Done, called, environment
 from tests.console.waiting import until
 
@@ -50,6 +51,9 @@ class Up:
         record = read_record(self.home / "stack.json")
         assert record is not None
         return record
+
+    def record_reader(self) -> LedgerReader:
+        return LedgerReader(f"sqlite:///{self.home / 'ledger.db'}")
 
     def process_of(self, name: str) -> ProcessMark:
         return next(mark for mark in self.record().processes if mark.name == name)
