@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import cedarpy
 import pytest
@@ -63,6 +64,55 @@ def test_removing_a_fact_never_allows(case: Case, data: st.DataObject) -> None:
 
     assert (decision.verdict, decision.cause) == (Verdict.DENY, Cause.ERROR)
     assert gone <= {reason.text.partition(":")[0] for reason in decision.reasons}
+
+
+NAMES = st.sampled_from(["acme", "beta", "mirror", "compute", "mirror.sql", "compute.sql", "ada"])
+
+
+def any_value(shape: dict[str, Any], defs: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Sound values of a fact, by its JSON Schema."""
+    if "$ref" in shape:
+        return any_value(defs[shape["$ref"].rpartition("/")[2]], defs)
+    if "enum" in shape:
+        return st.sampled_from(shape["enum"])
+    if "const" in shape:
+        return st.just(shape["const"])
+    match shape["type"]:
+        case "array":
+            least = shape.get("minItems", 0)
+            return st.lists(any_value(shape["items"], defs), min_size=least, max_size=3)
+        case "boolean":
+            return st.booleans()
+        case "integer":
+            return st.integers(shape["minimum"], shape.get("maximum", 5))
+        case _:
+            return NAMES
+
+
+def any_facts(gate: Gate) -> st.SearchStrategy[dict[str, Any]]:
+    """Facts that are well formed and otherwise anything."""
+    schema = FACTS[gate].model_json_schema()
+    defs = schema.get("$defs", {})
+    return st.fixed_dictionaries(
+        {name: any_value(shape, defs) for name, shape in schema["properties"].items()}
+    )
+
+
+@pytest.mark.parametrize("gate", Gate)
+@given(data=st.data())
+@settings(max_examples=200, deadline=None)
+def test_removing_a_fact_never_turns_a_deny_into_an_allow(gate: Gate, data: st.DataObject) -> None:
+    """Whatever the facts: with all of them they are decided with a reason; with any of them gone
+    they are denied, with the names of those that are missing."""
+    facts = data.draw(any_facts(gate))
+    gone = data.draw(st.sets(st.sampled_from(sorted(facts)), min_size=1))
+
+    whole = the_gate().decide_values(gate, facts)
+    less = the_gate().decide_values(gate, {n: v for n, v in facts.items() if n not in gone})
+
+    assert whole.reasons
+    assert (less.verdict, less.cause) == (Verdict.DENY, Cause.ERROR)
+    assert gone <= {reason.text.partition(":")[0] for reason in less.reasons}
 
 
 @given(case=st.sampled_from(CASES), data=st.data())

@@ -6,8 +6,9 @@ from dataclasses import replace
 import cedarpy
 from cedarpy import pst
 
-from policies.bundle import load_bundle
+from policies.bundle import Bundle, load_bundle
 from policies.gate import PolicyGate
+from policies.proof import Case
 from tests.policies.cases import RULES, the_cases, the_lanes, the_matrix
 
 Rules = dict[str, pst.Template]
@@ -70,3 +71,48 @@ def test_every_mutant_of_the_rules_fails_a_case() -> None:
 
     print(f"{tried} mutants, {len(alive)} alive")
     assert alive == []
+
+
+def conditions(expr: pst.Expr) -> Iterator[pst.Expr]:
+    """The parts of a condition that are true or false by themselves: no and, or, not is left."""
+    if isinstance(expr, pst.BinaryOp) and expr.op in ("and", "or"):
+        yield from conditions(expr.left)
+        yield from conditions(expr.right)
+    elif isinstance(expr, pst.UnaryOp) and expr.op == "not":
+        yield from conditions(expr.arg)
+    else:
+        yield expr
+
+
+def test_every_condition_is_seen_true_and_false() -> None:
+    """Each part of each clause holds in one case of the rule's gates, and does not in another."""
+    bundle = load_bundle(RULES, the_lanes())
+    cases = [*the_cases(), *the_matrix()]
+    parts = [
+        (rule, number, part)
+        for rule in bundle.rules.to_pst().static_policies.values()
+        for number, part in enumerate(
+            part for clause in rule.clauses for part in conditions(clause.expr)
+        )
+    ]
+
+    unseen = [
+        f"{rule.annotations['id']} part {number} is never {truth}"
+        for rule, number, part in parts
+        for truth, clause in ((True, pst.When(expr=part)), (False, pst.Unless(expr=part)))
+        if not seen(bundle, replace(rule, clauses=(clause,)), cases)
+    ]
+
+    print(f"{len(parts)} conditions, {len(unseen)} not seen both true and false")
+    assert unseen == []
+
+
+def seen(bundle: Bundle, rule: pst.Template, cases: list[Case]) -> bool:
+    """Whether a case meets the one clause of `rule`, taken as a permit for everyone."""
+    permit = replace(rule, effect="permit", principal=pst.ScopeAny())
+    nodes = pst.PolicySet(templates={}, static_policies={rule.id: permit}, template_links=())
+    alone = replace(
+        bundle, rules=cedarpy.PolicySet.from_pst(nodes), holding=frozenset(), permits=()
+    )
+    gate = PolicyGate(alone)
+    return any(gate.decide_values(case.gate, case.facts).allowed for case in cases)

@@ -9,13 +9,16 @@ import pytest
 
 import policies
 from contracts.lane import LaneTable
+from contracts.outcome import FaultKind, Produced
 from contracts.states import State
 from fleet.ledger.errors import UnknownRow, VoteRefused
+from fleet.ledger.redrive import Edit
 from fleet.ledger.votes import Vote
 from policies.bundle import load_bundle
 from policies.gate import PolicyGate
 from policies.limits import WorkingHours
 from tests.workers.conftest import RUN, Fleet, a_stage
+from workers.stages.handler import StageFault, Workbench
 
 RULES = Path(policies.__file__).parent / "rules"
 ALWAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -118,6 +121,36 @@ async def test_approvals_of_another_digest_do_not_count(held: Fleet) -> None:
 
     assert await held.site.ledger.approvers(task, digest) == ("grace", "joan")
     assert await held.site.ledger.approvers(task, "0" * 64) == ()
+
+
+async def test_an_edited_task_is_asked_for_anew(held: Fleet) -> None:
+    """Approved, failed and tried again as it was, it runs on the approvals it has; tried again with
+    another payload, it is held again, and they do not count."""
+
+    def breaks(bench: Workbench) -> Produced:
+        raise StageFault(FaultKind.PERMANENT, "source.gone", "it is not there")
+
+    held.handle(breaks)
+    (asked,) = held.reader.approvals()
+    for person in ("grace", "joan"):
+        await held.site.ledger.vote(a_vote(held, person))
+    await held.relay()
+    await held.deliver()
+    assert held.task("only").state is State.FAILED
+
+    await held.site.ledger.redrive(asked.task, "ada", "as it was", held.clock.now())
+    await held.relay()
+    await held.deliver()
+    assert held.task("only").state is State.FAILED
+    edit = Edit(payload={"word": "other"}, difference=[])
+    await held.site.ledger.redrive(asked.task, "ada", "edited", held.clock.now(), edit=edit)
+    await held.relay()
+    await held.deliver()
+
+    assert held.task("only").state is State.HELD
+    (again,) = held.reader.approvals()
+    assert (again.task, again.approved_by) == (asked.task, ())
+    assert again.digest != asked.digest
 
 
 async def test_what_nobody_answers_is_denied(held: Fleet) -> None:
