@@ -2,9 +2,9 @@
 
 `python -m bench.policy` prints a table. Packaged rules and lanes; the cases that allow, at each
 gate. `as the executor asks`: an `execute` decision with the gathering of its facts. `start of a
-run`: its transaction in the ledger, without and with an allowance to reserve from. `share` sets what a
-no-op task spends on its gates (execute as the executor asks, and a publish) against what one task
-costs altogether, given with --task-ms: take it from `bench.fleet burn-down` on the same machine.
+run`: its transaction in the ledger, without and with an allowance to reserve from. `share` sets
+what a no-op task spends on its gates (execute as the executor asks, and a publish) against what one
+task costs altogether, given with --task-ms: take it from `bench.fleet burn-down` on this machine.
 """
 
 import argparse

@@ -105,7 +105,7 @@ async def _heartbeat(site: Site, lanes: Sequence[Lane], done: asyncio.Event, eve
                 {"task": lease.claimed.task, **lease.progress} for lease in site.leases.held
             ],
             "left_behind": site.runner.left_behind,
-            "policy": await _policy(site),
+            "policy": await rules_seen(site),
         }
         try:
             await site.ledger.worker_seen(site.worker, names, site.clock.now(), facts)
@@ -129,7 +129,7 @@ async def _stop_when_idle(
             await asyncio.wait_for(done.wait(), min(seconds, _LOOK))
 
 
-async def _policy(site: Site) -> JsonObject:
+async def rules_seen(site: Site) -> JsonObject:
     """Look for changed rules; which are in force, and what is wrong with those that are not."""
     await asyncio.to_thread(site.gate.refresh)
     return {

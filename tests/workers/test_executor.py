@@ -180,7 +180,8 @@ async def test_an_output_with_a_secret_does_not_leave(fleet: Fleet) -> None:
 
 async def test_a_worker_with_older_rules_gives_the_task_back(fleet: Fleet) -> None:
     """What newer rules admitted is not decided by older ones: no attempt is spent."""
-    newer = PolicyGate(fleet.site.gate.bundle, generation=2)
+    gate = fleet.site.gate
+    newer = PolicyGate(gate.bundle, generation=gate.generation + 1)
     older, fleet.site = fleet.site, replace(fleet.site, gate=newer)
     await fleet.start(a_stage("only"))
 
