@@ -42,10 +42,14 @@ def task_digest(envelope: Envelope) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def run_digest(request: RunRequest, graph: RunGraph) -> str:
-    """SHA-256 over what a run does: the request, and the plan with its files by digest."""
+def run_digest(run: str, request: RunRequest, graph: RunGraph) -> str:
+    """SHA-256 over which run does what: the request, and the plan with its files by digest."""
     text = json.dumps(
-        [request.model_dump(mode="json"), graph.model_dump(mode="json", exclude_defaults=True)],
+        [
+            run,
+            request.model_dump(mode="json"),
+            graph.model_dump(mode="json", exclude_defaults=True),
+        ],
         sort_keys=True,
         separators=(",", ":"),
     )

@@ -102,8 +102,9 @@ class Intake:
                 if not self.store.has(pointer.tier, pointer.digest):
                     self.store.put_bytes(pointer.tier, loaded.files[path])
         submitted = self.clock.now()
+        run = run_id(submitted, self.chance(CHANCE_BYTES))
         return NewRun(
-            run=run_id(submitted, self.chance(CHANCE_BYTES)),
+            run=run,
             request=request,
             graph=graph,
             admitted=decision,
@@ -114,7 +115,7 @@ class Intake:
                 lane.name: LaneLimits(max_attempts=lane.retry.max_attempts) for lane in self.lanes
             },
             allowance=gate.bundle.limits.allowance(request.scope.tenant),
-            asks=_asked(decision, request, graph, submitted),
+            asks=_asked(decision, run, request, graph, submitted),
         )
 
     def _over(self, new: NewRun, over: tuple[Quota, ...]) -> NewRun:
@@ -125,7 +126,7 @@ class Intake:
                 "admitted": decision,
                 # What rules allow all the same is not counted.
                 "allowance": None,
-                "asks": _asked(decision, new.request, new.graph, new.submitted),
+                "asks": _asked(decision, new.run, new.request, new.graph, new.submitted),
             }
         )
 
@@ -136,12 +137,12 @@ class Intake:
 
 
 def _asked(
-    decision: Decision, request: RunRequest, graph: RunGraph, now: datetime
+    decision: Decision, run: str, request: RunRequest, graph: RunGraph, now: datetime
 ) -> ApprovalAsked | None:
     if decision.verdict is not Verdict.HOLD:
         return None
     return ApprovalAsked(
-        digest=run_digest(request, graph),
+        digest=run_digest(run, request, graph),
         reasons="; ".join(reason.text for reason in decision.reasons),
         expires=now + APPROVAL_WAITS,
     )

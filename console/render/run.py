@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from console.render.marks import clock_time, mark, shown, span, style, summary, word
+from contracts.allowance import over_of
 from contracts.states import FINAL, State
 from fleet.ledger.rows import RunDetail, RunRow, StageRow, TaskRow
 
@@ -117,9 +118,10 @@ def _head(run: RunDetail, now: datetime, *, plain: bool) -> Text:
         head.append("\n  cancellation was asked for", style="yellow")
     if not run.admitted.allowed:
         for reason in run.admitted.reasons:
-            head.append(
-                f"\n  {run.admitted.verdict} by {reason.rule}: {shown(reason.text)}", style="red"
-            )
+            how = "held" if run.state is State.HELD else "denied"
+            head.append(f"\n  {how} by {reason.rule}: {shown(reason.text)}", style=style(run.state))
+        if over := over_of(run.admitted):
+            head.append(f"\n  no room in {', '.join(over)}", style=style(run.state))
     return head
 
 
