@@ -9,8 +9,8 @@ import logging
 from collections.abc import Callable
 
 from contracts.allowance import over_of
-from contracts.approval import NEEDED, others
 from contracts.payload import PayloadRegistry
+from contracts.states import State
 from dispatcher.admit import admit
 from dispatcher.supervised import Supervised
 from fleet.clock import Clock
@@ -47,25 +47,28 @@ class Admissions:
     async def step(self) -> bool:
         """Decide each held run again. No other look is due at once. Raises LedgerBusy."""
         full: set[str] = set()
-        for held in await self._ledger.held_runs(A_TENANT):
-            let_through = len(others(held.approvers, held.request.requester)) >= NEEDED
-            if held.tenant in full and not let_through:
+        for place in await self._ledger.held_runs(A_TENANT):
+            if place.tenant in full and not place.let_through:
+                continue
+            held = await self._ledger.held_run(place)
+            if held is None:
                 continue
             try:
-                state = await self._ledger.admit_held(self._again(held, let_through=let_through))
+                state = await self._ledger.admit_held(self._again(held))
             except OverAllowance:
-                full.add(held.tenant)
+                full.add(place.tenant)
             else:
-                _log.info("held run %s is %s", held.run, state)
-                self._hurry(held.run)
+                if state is not State.HELD:
+                    _log.info("held run %s is %s", place.run, state)
+                    self._hurry(place.run)
         return False
 
-    def _again(self, held: HeldRun, *, let_through: bool) -> Admission:
+    def _again(self, held: HeldRun) -> Admission:
         gate = self._gate.now
         # What it was held for is what people have let it through for.
-        over = over_of(held.admitted) if let_through else ()
+        over = over_of(held.admitted) if held.place.let_through else ()
         return Admission(
-            run=held.run,
+            run=held.place.run,
             admitted=admit(
                 held.request,
                 held.graph,
@@ -74,6 +77,6 @@ class Admissions:
                 over=over,
                 approvers=held.approvers,
             ),
-            allowance=gate.bundle.limits.allowance(held.tenant),
+            allowance=gate.bundle.limits.allowance(held.place.tenant),
             now=self._clock.now(),
         )

@@ -34,11 +34,18 @@ _EPOCH = 0
 """A run has no attempts."""
 
 
-class HeldRun(Fact):
-    """A run that is held, with what it takes to decide it again."""
+class HeldPlace(Fact):
+    """A run that is held, and whether enough people have let it through."""
 
     run: str
     tenant: str
+    let_through: bool
+
+
+class HeldRun(Fact):
+    """What it takes to decide a held run again."""
+
+    place: HeldPlace
     request: RunRequest
     graph: RunGraph
     admitted: Decision
@@ -70,32 +77,38 @@ def ask(connection: Connection, new: NewRun) -> None:
         connection.execute(insert(tables.run_approval), asked)
 
 
-def held(connection: Connection, limit: int) -> list[HeldRun]:
+def held(connection: Connection, limit: int) -> list[HeldPlace]:
     """Held runs, the first `limit` of each tenant; by tenant, the oldest first."""
     tenants = connection.execute(
         select(_r.tenant).where(tables.WAITING_RUN).distinct().order_by(_r.tenant)
     ).scalars()
     query = (
-        select(_r.run, _r.tenant, _r.request, _r.graph, _r.admitted, _p.state.label("approval"))
+        select(_r.run, _r.tenant, _p.state.label("approval"))
         .outerjoin(tables.run_approval, _p.run == _r.run)
         .where(tables.WAITING_RUN)
         .order_by(_r.submitted, _r.run)
         .limit(limit)
     )
     return [
-        HeldRun(
-            run=row.run,
-            tenant=row.tenant,
-            request=RunRequest.model_validate_json(row.request),
-            graph=RunGraph.model_validate_json(row.graph),
-            admitted=Decision.model_validate_json(row.admitted),
-            approvers=votes.approved_by(connection, row.run, _EPOCH)
-            if row.approval == votes.APPROVED
-            else (),
-        )
+        HeldPlace(run=row.run, tenant=row.tenant, let_through=row.approval == votes.APPROVED)
         for tenant in tenants.all()
         for row in connection.execute(query.where(_r.tenant == tenant))
     ]
+
+
+def held_run(connection: Connection, place: HeldPlace) -> HeldRun | None:
+    """What it takes to decide a held run again; None where it is held no more."""
+    query = select(_r.request, _r.graph, _r.admitted).where(_r.run == place.run, tables.WAITING_RUN)
+    if (row := connection.execute(query).first()) is None:
+        return None
+    by = votes.approved_by(connection, place.run, _EPOCH) if place.let_through else ()
+    return HeldRun(
+        place=place,
+        request=RunRequest.model_validate_json(row.request),
+        graph=RunGraph.model_validate_json(row.graph),
+        admitted=Decision.model_validate_json(row.admitted),
+        approvers=by,
+    )
 
 
 def waiting(connection: Connection, limit: int) -> list[ApprovalRow]:

@@ -31,6 +31,7 @@ from fleet.ledger import (
     take_up,
 )
 from fleet.ledger.database import open_engine, open_reading_engine
+from fleet.ledger.held_runs import Admission, HeldPlace, HeldRun
 from fleet.ledger.migrate import to_head
 from fleet.ledger.rows import (
     AsideMessage,
@@ -97,19 +98,28 @@ class Ledger:
         """
         return await self._writer.submit(start.start_runs, new)
 
-    async def admit_held(self, admission: held_runs.Admission) -> State:
+    async def admit_held(self, admission: Admission) -> State:
         """Start or end a run that was held, as it was decided again. Gives its state.
 
         Raises OverAllowance while there is no room for it, UnknownRow.
         """
         return await self._writer.submit(held_runs.admit, admission)
 
-    async def held_runs(self, limit: int) -> list[held_runs.HeldRun]:
+    async def held_runs(self, limit: int) -> list[HeldPlace]:
         """Held runs, the first `limit` of each tenant; by tenant, the oldest first."""
 
-        def read() -> list[held_runs.HeldRun]:
+        def read() -> list[HeldPlace]:
             with self._reading.connect() as connection:
                 return held_runs.held(connection, limit)
+
+        return await asyncio.to_thread(read)
+
+    async def held_run(self, place: HeldPlace) -> HeldRun | None:
+        """What it takes to decide a held run again; None where it is held no more."""
+
+        def read() -> HeldRun | None:
+            with self._reading.connect() as connection:
+                return held_runs.held_run(connection, place)
 
         return await asyncio.to_thread(read)
 
