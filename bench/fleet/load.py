@@ -91,6 +91,8 @@ async def a_loader(fleet: Fleet) -> AsyncIterator[Loader]:
             priority=5,
             kinds=(KIND,),
             mutating_kinds=(),
+            over=(),
+            approvers=(),
         )
     )
     async with (

@@ -9,9 +9,19 @@ The tenant's row is locked first, so that two dispatchers reserve one after the 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import BigInteger, Connection, func, insert, select, type_coerce, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    bindparam,
+    func,
+    insert,
+    select,
+    type_coerce,
+    update,
+)
 
 from contracts.allowance import Allowance, Quota, over_of
 from contracts.decision import Decision
@@ -24,55 +34,69 @@ Counted = dict[str, str | int]
 """The columns of a run that its reservation fills."""
 
 
+_first_held = (
+    select(_r.admitted)
+    .where(_r.tenant == bindparam("b_tenant"), tables.WAITING_RUN)
+    .order_by(_r.submitted, _r.run)
+    .limit(1)
+)
+
+_in_flight = select(func.count()).where(_r.tenant == bindparam("b_tenant"), tables.COUNTED)
+
+_lock = update(tables.tenant_use).where(_u.tenant == bindparam("b_tenant")).values(tasks=_u.tasks)
+
+_use = select(_u.day, _u.tasks, _u.compute_us).where(_u.tenant == bindparam("b_tenant"))
+
+_new_day = (
+    update(tables.tenant_use)
+    .where(_u.tenant == bindparam("b_tenant"))
+    .values(day=bindparam("b_day"), tasks=0, compute_us=0)
+)
+
+_add = (
+    update(tables.tenant_use)
+    .where(_u.tenant == bindparam("b_tenant"))
+    .values(tasks=_u.tasks + bindparam("b_tasks"), compute_us=_u.compute_us + bindparam("b_us"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """What a tenant has used or reserved of a day; its row is locked."""
+
+    day: str
+    tasks: int
+    us: int
+
+
 def reserve(
     connection: Connection, tenant: str, allowance: Allowance, *, tasks: int, now: datetime
 ) -> Counted | tuple[Quota, ...]:
     """What the run's row must say, once all of the allowance has room for it; else every quota that
     has none, and nothing was reserved."""
-    day = _locked_day(connection, tenant, now)
-    used_tasks, used_us = _used(connection, tenant)
-    us = allowance.compute_seconds_a_run * 1_000_000
+    use = _locked(connection, tenant, now)
+    flying = int(connection.execute(_in_flight, {"b_tenant": tenant}).scalar_one())
+    seconds = use.us / 1_000_000 + allowance.compute_seconds_a_run
     asked = (
-        (Quota.RUNS_IN_FLIGHT, allowance.runs_in_flight, _in_flight(connection, tenant) + 1),
-        (Quota.TASKS_PER_DAY, allowance.tasks_per_day, used_tasks + tasks),
-        (
-            Quota.COMPUTE_SECONDS_PER_DAY,
-            allowance.compute_seconds_per_day,
-            (used_us + us) / 1_000_000,
-        ),
+        (Quota.RUNS_IN_FLIGHT, allowance.runs_in_flight, flying + 1),
+        (Quota.TASKS_PER_DAY, allowance.tasks_per_day, use.tasks + tasks),
+        (Quota.COMPUTE_SECONDS_PER_DAY, allowance.compute_seconds_per_day, seconds),
     )
     over = tuple(quota for quota, limit, wanted in asked if limit is not None and wanted > limit)
-    return over or count(connection, tenant, allowance, tasks=tasks, now=now, day=day)
+    return over or _counted(connection, tenant, allowance, tasks, use)
 
 
 def count(
-    connection: Connection,
-    tenant: str,
-    allowance: Allowance,
-    *,
-    tasks: int,
-    now: datetime,
-    day: str | None = None,
+    connection: Connection, tenant: str, allowance: Allowance, *, tasks: int, now: datetime
 ) -> Counted:
     """Count a run without asking whether there is room: people have let it through."""
-    us = allowance.compute_seconds_a_run * 1_000_000
-    day = day or _locked_day(connection, tenant, now)
-    connection.execute(
-        update(tables.tenant_use)
-        .where(_u.tenant == tenant)
-        .values(tasks=_u.tasks + tasks, compute_us=_u.compute_us + us)
-    )
-    return {"counted_day": day, "counted_tasks": tasks, "counted_us": us}
+    use = _locked(connection, tenant, now)
+    return _counted(connection, tenant, allowance, tasks, use)
 
 
 def behind(connection: Connection, tenant: str) -> tuple[Quota, ...]:
     """The quotas that the tenant's first held run waits for: a new one does not overtake it."""
-    admitted = connection.execute(
-        select(_r.admitted)
-        .where(_r.tenant == tenant, tables.WAITING_RUN)
-        .order_by(_r.submitted, _r.run)
-        .limit(1)
-    ).scalar()
+    admitted = connection.execute(_first_held, {"b_tenant": tenant}).scalar()
     return () if admitted is None else over_of(Decision.model_validate_json(admitted))
 
 
@@ -116,35 +140,24 @@ def settle(connection: Connection, runs: Sequence[str]) -> None:
         )
 
 
-def _locked_day(connection: Connection, tenant: str, now: datetime) -> str:
-    """Lock the tenant's row, made or turned to a new day where need be; the day it stands at."""
-    today = now.astimezone(UTC).date().isoformat()
-    locked = connection.execute(
-        update(tables.tenant_use).where(_u.tenant == tenant).values(tasks=_u.tasks)
-    )
-    if not locked.rowcount:
-        connection.execute(
-            insert(tables.tenant_use),
-            {"tenant": tenant, "day": today, "tasks": 0, "compute_us": 0},
-        )
-        return today
-    day: str = connection.execute(select(_u.day).where(_u.tenant == tenant)).scalar_one()
+def _locked(connection: Connection, tenant: str, now: datetime) -> _Use:
+    """Lock the tenant's row, made or turned to a new day where need be, and read it."""
+    today, of_tenant = now.astimezone(UTC).date().isoformat(), {"b_tenant": tenant}
+    if not connection.execute(_lock, of_tenant).rowcount:
+        row = {"tenant": tenant, "day": today, "tasks": 0, "compute_us": 0}
+        connection.execute(insert(tables.tenant_use), row)
+        return _Use(today, 0, 0)
+    use = _Use(*connection.execute(_use, of_tenant).one())
     # Forward only: the clock of another dispatcher may be a little behind at midnight.
-    if today <= day:
-        return day
-    connection.execute(
-        update(tables.tenant_use)
-        .where(_u.tenant == tenant)
-        .values(day=today, tasks=0, compute_us=0)
-    )
-    return today
+    if today <= use.day:
+        return use
+    connection.execute(_new_day, of_tenant | {"b_day": today})
+    return _Use(today, 0, 0)
 
 
-def _used(connection: Connection, tenant: str) -> tuple[int, int]:
-    row = connection.execute(select(_u.tasks, _u.compute_us).where(_u.tenant == tenant)).one()
-    return row.tasks, row.compute_us
-
-
-def _in_flight(connection: Connection, tenant: str) -> int:
-    counted = select(func.count()).where(_r.tenant == tenant, tables.COUNTED)
-    return int(connection.execute(counted).scalar_one())
+def _counted(
+    connection: Connection, tenant: str, allowance: Allowance, tasks: int, use: _Use
+) -> Counted:
+    us = allowance.compute_seconds_a_run * 1_000_000
+    connection.execute(_add, {"b_tenant": tenant, "b_tasks": tasks, "b_us": us})
+    return {"counted_day": use.day, "counted_tasks": tasks, "counted_us": us}
