@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from contracts.fact import StrictFact
 from contracts.scale import Scale
@@ -40,6 +40,9 @@ class Lane(StrictFact):
     """Attempts at the same time in one worker process."""
     timeout: float = Field(default=300.0, gt=0)
     """The longest that one attempt may take."""
+    memory_mb: int | None = Field(default=None, ge=64)
+    """MiB that a handler's process may take, in mode `process`; one that takes more is ended, and
+    its task fails alone. None: as much as there is."""
     lease: float = Field(default=30.0, gt=0)
     """How long a silent worker keeps an attempt."""
     mutates: bool = False
@@ -50,6 +53,12 @@ class Lane(StrictFact):
     retry: RetryRules = RetryRules()
     scale: Scale = Scale()
     """On Kubernetes; nothing else reads it."""
+
+    @model_validator(mode="after")
+    def _only_a_process_has_memory_of_its_own(self) -> Self:
+        if self.memory_mb is not None and self.mode is not Mode.PROCESS:
+            raise ValueError("memory_mb needs mode = 'process'")
+        return self
 
     @property
     def queue(self) -> str:

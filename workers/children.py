@@ -1,16 +1,18 @@
 """Child processes that run one handler at a time, each apart from the others.
 
-A child that dies (out of memory, a crash in a library) or is killed takes its own task along and
-no other: that is why this is no ProcessPoolExecutor, where one death breaks every call under way
+A child that dies (out of memory, a crash in a library), grows over its lane's limit, or is killed
+takes its own task along and no other: that is why this is no ProcessPoolExecutor, where one death breaks every call under way
 and a call under way cannot be ended. A child is kept for the next task. When its worker dies, a
 child reads the end of its pipe and goes too.
 """
 
 import multiprocessing
+import os
 import signal
 import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from fleet.telemetry.output import redact_output
@@ -19,10 +21,19 @@ from workers.guard import guarded
 # forkserver: a fork of a process with threads can deadlock; spawn starts slower.
 _context = multiprocessing.get_context("forkserver")
 _PRELOADED = ["workers.stages.table"]
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+_LOOK = 0.2
+"""Seconds between two looks at the memory of a child that has a limit."""
 
 
 class ChildDied(Exception):
     """The child ended before it answered. Whatever it was doing is lost."""
+
+
+class ChildTooLarge(ChildDied):
+    """The child was ended because it took more memory than it may."""
 
 
 class Child:
@@ -35,10 +46,20 @@ class Child:
         self._process.start()
         theirs.close()
 
-    def call(self, run: Callable[[Any], Any], argument: Any) -> Any:
-        """What `guarded(run, argument)` gives there; blocks. Raises ChildDied."""
+    def call(
+        self, run: Callable[[Any], Any], argument: Any, memory_mb: int | None = None
+    ) -> Any:
+        """What `guarded(run, argument)` gives there; blocks. Raises ChildDied, ChildTooLarge.
+
+        `memory_mb`: MiB of resident memory. Looked at from outside: a limit of the address space
+        would hit libraries that reserve far more of it than they use.
+        """
         try:
             self._pipe.send((run, argument))
+            while memory_mb is not None and not self._pipe.poll(_LOOK):
+                if _resident_mb(self._process.pid) > memory_mb:
+                    self.kill()
+                    raise ChildTooLarge(f"the process of a handler took over {memory_mb} MiB")
             return self._pipe.recv()
         except (EOFError, OSError) as cause:
             raise ChildDied("the process of a handler ended before it answered") from cause
@@ -85,6 +106,15 @@ class Children:
             idle, self._idle = self._idle, []
         for child in idle:
             child.close()
+
+
+def _resident_mb(pid: int | None) -> float:
+    """MiB in memory; 0 where the system has no /proc to tell (it then kills by itself, or not)."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, IndexError):
+        return 0.0
+    return pages * _PAGE / 1024**2
 
 
 def _serve(pipe: Connection) -> None:

@@ -218,7 +218,10 @@ async def handled(
         site.point("laid-out")
         handler = site.handlers[envelope.kind, envelope.version]
         with run_span(site.tracer, envelope):
-            return await site.runner.run(handler, bench, lane.mode, lease, min(lane.timeout, left))
+            limit = min(lane.timeout, left)
+            return await site.runner.run(
+                handler, bench, lane.mode, lease, limit, memory_mb=lane.memory_mb
+            )
     except StageFault as fault:
         return failed(fault)
     except TimedOut:

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from contracts.lane import Mode
 from contracts.outcome import Failed, Fault, FaultKind, Produced
-from workers.children import Child, ChildDied, Children
+from workers.children import Child, ChildDied, Children, ChildTooLarge
 from workers.guard import guarded, guarded_async
 from workers.leases import End, Lease
 from workers.stages.handler import AsyncRun, Run, StageHandler, Workbench
@@ -107,16 +107,22 @@ class HandlerRunner:
         return len(self._left)
 
     async def run(
-        self, handler: StageHandler, bench: Workbench, mode: Mode, lease: Lease, limit: float
+        self,
+        handler: StageHandler,
+        bench: Workbench,
+        mode: Mode,
+        lease: Lease,
+        limit: float,
+        memory_mb: int | None = None,
     ) -> Produced | Failed:
-        """The handler's outcome, within `limit` seconds.
+        """The handler's outcome, within `limit` seconds and, in a process, `memory_mb` MiB.
 
         Raises TimedOut or AttemptEnded when it had to be ended.
         """
         signals: FlagSignals | LeaseSignals = LeaseSignals(lease)
         if mode is Mode.PROCESS:
             signals = FlagSignals(bench.scratch.with_suffix(".cancel"))
-        running = self._start(handler, replace(bench, signals=signals), mode)
+        running = self._start(handler, replace(bench, signals=signals), mode, memory_mb)
         told = asyncio.ensure_future(lease.ended.wait())
         try:
             either: set[asyncio.Future[Any]] = {running.outcome, told}
@@ -157,7 +163,9 @@ class HandlerRunner:
         """Let go of threads and processes; what still runs is not waited for."""
         self._children.close()
 
-    def _start(self, handler: StageHandler, bench: Workbench, mode: Mode) -> _Running:
+    def _start(
+        self, handler: StageHandler, bench: Workbench, mode: Mode, memory_mb: int | None
+    ) -> _Running:
         if mode is Mode.ASYNC or inspect.iscoroutinefunction(handler.run):
             task = asyncio.ensure_future(guarded_async(cast(AsyncRun, handler.run), bench))
             return _Running(task, task.cancel)
@@ -166,14 +174,23 @@ class HandlerRunner:
             return _Running(asyncio.wrap_future(_in_thread(guarded, run, bench)), None)
         place = _Place()
         return _Running(
-            asyncio.wrap_future(_in_thread(self._in_child, place, run, bench)), place.kill
+            asyncio.wrap_future(_in_thread(self._in_child, place, run, bench, memory_mb)),
+            place.kill,
         )
 
-    def _in_child(self, place: "_Place", run: Run, bench: Workbench) -> Produced | Failed:
+    def _in_child(
+        self, place: "_Place", run: Run, bench: Workbench, memory_mb: int | None
+    ) -> Produced | Failed:
         child = self._children.take()
         try:
             place.take(child)
-            outcome = cast(Produced | Failed, child.call(run, bench))
+            outcome = cast(Produced | Failed, child.call(run, bench, memory_mb))
+        except ChildTooLarge:
+            child.close()
+            # Tried again: what an earlier task left in this process may have been part of it.
+            return _failure(
+                "handler.too_large", f"the handler took more than the lane's {memory_mb} MiB"
+            )
         except ChildDied:
             child.close()
             return _failure(

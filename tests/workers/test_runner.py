@@ -40,6 +40,30 @@ async def test_a_process_that_dies_fails_its_task_alone(fleet: Fleet) -> None:
     assert fleet.task("only").state is State.SUCCEEDED
 
 
+def takes_too_much(bench: Workbench) -> Produced:
+    """A table too many in memory, and no end."""
+    held = bytearray(1 << 30)
+    held[:: 1 << 12] = b"x" * (1 << 18)
+    return never_ends(bench)
+
+
+async def test_a_process_that_takes_too_much_memory_fails_its_task_alone(fleet: Fleet) -> None:
+    """It is ended at its lane's limit, and the worker's next process serves the task."""
+    await fleet.start(a_stage("only"))
+
+    fleet.handle(takes_too_much, Mode.PROCESS)
+    fleet.lane = fleet.lane.model_copy(update={"memory_mb": 768})
+    await fleet.deliver()
+    grew = fleet.task("only").attempts[0].fault
+    fleet.handle(writes_a_file, Mode.PROCESS)
+    await fleet.clock.advance(60)
+    await fleet.deliver()
+
+    assert grew is not None
+    assert (grew.code, grew.kind) == ("handler.too_large", FaultKind.TRANSIENT)
+    assert fleet.task("only").state is State.SUCCEEDED
+
+
 def waits_until_told(bench: Workbench) -> Produced:
     """In a process of its own, told over a file."""
     while not bench.signals.cancelled():
