@@ -17,6 +17,7 @@ import typer
 from console.commands import (
     approvals,
     artifacts,
+    cancel,
     config,
     dead_letters,
     demo,
@@ -36,6 +37,7 @@ from console.commands import (
     top,
     up,
     verify,
+    workers,
 )
 from console.errors import ExitCode, as_ledger_fault, exit_code_of
 from console.output import say
@@ -57,9 +59,11 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "runs": runs.runs,
     "run": run.run,
     "task": task.task,
+    "cancel": cancel.cancel,
     "artifacts": artifacts.artifacts,
     "lanes": lanes.lanes,
     "top": top.top,
+    "workers": workers.workers,
     "tenants": tenants.tenants,
     "dead-letters": dead_letters.dead_letters,
     "redrive": redrive.redrive,

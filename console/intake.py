@@ -2,7 +2,7 @@
 
 import json
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import quote
 
 import httpx
@@ -11,6 +11,7 @@ from console.errors import Refused, Unreachable
 from contracts.fact import Fact, JsonObject
 from contracts.pipeline import ParameterType
 from contracts.request import RunAccepted, RunRequest
+from fleet.ledger.cancel import Cancelled
 from fleet.ledger.rows import RedriveJob, RedrivePreview
 from fleet.ledger.votes import Voted
 
@@ -76,8 +77,14 @@ class Intake:
 
     def cancel_run(self, run: str, requester: str, reason: str) -> None:
         """Ask for a run's cancellation. Raises Refused, Unreachable."""
-        path = f"/v1/runs/{quote(run, safe='')}/cancel"
-        self._asked("POST", path, json.dumps({"requester": requester, "reason": reason}))
+        self.cancel("runs", run, {"requester": requester, "reason": reason})
+
+    def cancel(
+        self, what: Literal["runs", "tasks"], which: str, asked: dict[str, Any]
+    ) -> Cancelled:
+        """Cancel a run or a task. Raises Refused, Unreachable."""
+        path = f"/v1/{what}/{quote(which, safe='')}/cancel"
+        return Cancelled.model_validate(self._asked("POST", path, json.dumps(asked)))
 
     def preview(self, asked: dict[str, Any]) -> RedrivePreview:
         """What a redrive would choose. Raises Refused, Unreachable."""

@@ -19,6 +19,7 @@ from contracts.states import State
 from dispatcher.body_limit import BodyLimit
 from dispatcher.faults import PipelineRefused
 from dispatcher.http_approvals import serve_approvals
+from dispatcher.http_cancel import serve_cancellations
 from dispatcher.http_policy import serve_policy
 from dispatcher.http_redrives import serve_redrives
 from dispatcher.intake import Intake
@@ -137,6 +138,7 @@ def api() -> FastAPI:
     serve_redrives(app)
     serve_approvals(app)
     serve_policy(app)
+    serve_cancellations(app)
     _health(app)
     return app
 

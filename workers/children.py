@@ -1,9 +1,9 @@
 """Child processes that run one handler at a time, each apart from the others.
 
 A child that dies (out of memory, a crash in a library), grows over its lane's limit, or is killed
-takes its own task along and no other: that is why this is no ProcessPoolExecutor, where one death breaks every call under way
-and a call under way cannot be ended. A child is kept for the next task. When its worker dies, a
-child reads the end of its pipe and goes too.
+takes its own task along and no other: that is why this is no ProcessPoolExecutor, where one death
+breaks every call under way and a call under way cannot be ended. A child is kept for the next task.
+When its worker dies, a child reads the end of its pipe and goes too.
 """
 
 import multiprocessing
@@ -46,9 +46,7 @@ class Child:
         self._process.start()
         theirs.close()
 
-    def call(
-        self, run: Callable[[Any], Any], argument: Any, memory_mb: int | None = None
-    ) -> Any:
+    def call(self, run: Callable[[Any], Any], argument: Any, memory_mb: int | None = None) -> Any:
         """What `guarded(run, argument)` gives there; blocks. Raises ChildDied, ChildTooLarge.
 
         `memory_mb`: MiB of resident memory. Looked at from outside: a limit of the address space

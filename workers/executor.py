@@ -8,6 +8,7 @@ unrun. Locks may be lost at any time: correctness rests on the lease and its epo
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from contracts.decision import Decision, Gate, Verdict
 from contracts.envelope import Envelope, MalformedEnvelope, decoded
 from contracts.lane import Lane
 from contracts.outcome import Failed, Fault, FaultKind, Interrupted, Outcome, Produced
+from contracts.promised import digest_of
 from contracts.states import State
 from fleet.artifacts.errors import ArtifactRefused
 from fleet.bus.errors import BusUnavailable, MessageTooLarge, SettleFailed
@@ -31,6 +33,7 @@ from fleet.ledger.rows import (
     Claimed,
     DeadLetter,
     NotClaimed,
+    OutboxRow,
     Record,
     Recorded,
 )
@@ -99,11 +102,13 @@ async def work(delivery: Delivery, lane: Lane, site: Site) -> None:
                 await settle(delivery, State.SUCCEEDED)
                 return
         site.point("recorded")
-        await relay_at_once(recorded, site)
+        await relay_at_once(recorded.outbox, site)
         site.point("relayed")
         # Settled last: a crash above redelivers, and the ledger then says what happened.
         with settle_span(site.tracer, envelope, delivery):
-            await settle(delivery, record.state)
+            settled = await settle(delivery, record.state)
+        if record.state is State.QUEUED and not settled:
+            await send_anew(record, site)
         site.point("settled")
 
 
@@ -125,6 +130,7 @@ async def claim(envelope: Envelope, lane: Lane, site: Site) -> Claimed | NotClai
             worker=site.worker,
             now=now,
             lease_until=now + timedelta(seconds=lane.lease),
+            digest=digest_of(envelope),
         )
     )
 
@@ -246,9 +252,10 @@ def recording(
 ) -> Record:
     """The record of an attempt: what it came to, and what follows by the retry rules."""
     outcome, now = attempted.outcome, site.clock.now()
-    verdict = decide(
-        outcome, attempt=envelope.attempt, rules=lane.retry, now=now, chance=site.chance()
+    rules = lane.retry.model_copy(
+        update={"max_attempts": claimed.max_attempts or lane.retry.max_attempts}
     )
+    verdict = decide(outcome, attempt=envelope.attempt, rules=rules, now=now, chance=site.chance())
     retry_at = None
     match verdict:
         case Advance():
@@ -309,16 +316,30 @@ async def written(record: Record, lease: Lease, site: Site) -> Recorded:
             _log.warning("the record of %s waits for the ledger: %s", record.task, cause)
 
 
-async def relay_at_once(recorded: Recorded, site: Site) -> None:
+async def relay_at_once(rows: Sequence[OutboxRow], site: Site) -> None:
     """Publish what became ready. What fails here stays due, and the dispatcher relays it."""
     try:
-        await relay(recorded.outbox, site.bus, site.ledger, site.clock)
+        await relay(rows, site.bus, site.ledger, site.clock)
     except (BusUnavailable, MessageTooLarge, LedgerError, SQLAlchemyError, OSError) as cause:
-        _log.warning("%d envelopes are left to the dispatcher: %s", len(recorded.outbox), cause)
+        _log.warning("%d envelopes are left to the dispatcher: %s", len(rows), cause)
 
 
-async def settle(delivery: Delivery, state: State) -> None:
-    """A released task goes back to its queue; everything else the ledger now owns."""
+async def send_anew(record: Record, site: Site) -> None:
+    """Of a released task whose lock was lost: somebody may have declined its message meanwhile,
+    for the lease that stood then. What fails here is left to the sweep."""
+    try:
+        rows = await site.ledger.promise_anew(
+            record.task, record.epoch, site.worker, site.clock.now()
+        )
+    except (LedgerError, SQLAlchemyError) as cause:
+        _log.warning("the message of %s is left to the sweep: %s", record.task, cause)
+        return
+    await relay_at_once(rows, site)
+
+
+async def settle(delivery: Delivery, state: State) -> bool:
+    """A released task goes back to its queue; everything else the ledger now owns. Whether the
+    broker has said yes."""
     try:
         if state is State.QUEUED:
             await delivery.abandon()
@@ -326,11 +347,16 @@ async def settle(delivery: Delivery, state: State) -> None:
             await delivery.complete()
     except SettleFailed as cause:
         _log.info("%s; it comes back and is then declined", cause)
+        return False
+    return True
 
 
 async def decline(delivery: Delivery, envelope: Envelope, said: NotClaimed, site: Site) -> None:
-    """Nothing to run here: closed, leased or superseded is complete; unknown is refused."""
-    if said.why != "unknown":
+    """Nothing to run here: closed, leased or superseded is complete; unknown or altered refused."""
+    if said.why == "altered":
+        reason = f"attempt {envelope.attempt} of task {envelope.task} was promised otherwise"
+        await refuse(delivery, "not as promised", reason, site)
+    elif said.why != "unknown":
         await settle(delivery, State.SUCCEEDED)
     elif (envelope.kind, envelope.version) in site.handlers:
         reason = f"the ledger has no task {envelope.task}: it was not planned by this fleet"

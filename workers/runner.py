@@ -113,6 +113,7 @@ class HandlerRunner:
         mode: Mode,
         lease: Lease,
         limit: float,
+        *,
         memory_mb: int | None = None,
     ) -> Produced | Failed:
         """The handler's outcome, within `limit` seconds and, in a process, `memory_mb` MiB.

@@ -25,7 +25,7 @@ from fleet.ledger.moves import (
     new_token,
 )
 from fleet.ledger.promise import take_back
-from fleet.ledger.rows import Claim, Claimed, NotClaimed
+from fleet.ledger.rows import Claim, Claimed, NotClaimed, WhyNot
 from fleet.ledger.types import AnyRow, UtcTime
 
 LEASE_EXPIRED = {
@@ -35,7 +35,17 @@ LEASE_EXPIRED = {
     "facts": {},
 }
 
-_t = tables.task.c
+_t, _o = tables.task.c, tables.outbox.c
+
+# Of the promise while it stands; then of the one that was taken up. One look by a unique key.
+_promised = func.coalesce(
+    select(_o.digest)
+    .where(_o.task == _t.task, _o.attempt == _t.attempt)
+    .correlate(tables.task)
+    .scalar_subquery(),
+    _t.promised,
+    "",
+)
 
 _take = (
     update(tables.task)
@@ -47,8 +57,10 @@ _take = (
             _t.state == State.RETRYING.value,
             and_(_t.state == State.RUNNING.value, _t.lease_until < bindparam("b_now")),
         ),
+        or_(bindparam("b_digest") == "", _promised.in_(["", bindparam("b_digest")])),
     )
     .values(
+        promised=_promised,
         state=State.RUNNING.value,
         was=_t.state,
         epoch=_t.epoch + 1,
@@ -67,9 +79,12 @@ _taken = (
         _t.was,
         _t.attempt,
         _t.epoch,
+        _t.max_attempts,
         _t.token,
         _t.worker,
-        tables.run.c.cancel_requested,
+        _t.cancel_requested,
+        _promised.label("promised"),
+        tables.run.c.cancel_requested.label("run_cancelled"),
     )
     .join(tables.run, tables.run.c.run == _t.run)
     .where(_t.task.in_(bindparam("tasks", expanding=True)))
@@ -88,7 +103,12 @@ _extend = (
 )
 
 _holding = (
-    select(_t.task, _t.epoch, tables.run.c.cancel_requested)
+    select(
+        _t.task,
+        _t.epoch,
+        _t.cancel_requested,
+        tables.run.c.cancel_requested.label("run_cancelled"),
+    )
     .join(tables.run, tables.run.c.run == _t.run)
     .where(_t.task.in_(bindparam("tasks", expanding=True)), _t.state == State.RUNNING.value)
 )
@@ -109,6 +129,7 @@ def claim(
                 "b_token": token,
                 "b_worker": asked.worker,
                 "b_lease_until": asked.lease_until,
+                "b_digest": asked.digest,
             }
             for asked, token in zip(claims, tokens, strict=True)
         ],
@@ -195,16 +216,29 @@ def _answer(asked: Claim, token: str, row: AnyRow | None) -> Claimed | NotClaime
             run=row.run,
             attempt=row.attempt,
             epoch=row.epoch,
-            cancel_requested=row.cancel_requested,
+            max_attempts=row.max_attempts,
+            cancel_requested=row.cancel_requested or row.run_cancelled,
         )
     state = State(row.state)
+    leased = state is State.RUNNING and row.attempt == asked.attempt
+    return NotClaimed(
+        task=asked.task,
+        why=_why_not(asked, row, state),
+        state=state,
+        holder=row.worker if leased else None,
+    )
+
+
+def _why_not(asked: Claim, row: AnyRow, state: State) -> WhyNot:
     if state is State.CANCELLED:
-        return NotClaimed(task=asked.task, why="cancelled", state=state)
+        return "cancelled"
     if state in FINAL:
-        return NotClaimed(task=asked.task, why="closed", state=state)
-    if state is State.RUNNING and row.attempt == asked.attempt:
-        return NotClaimed(task=asked.task, why="leased", state=state, holder=row.worker)
-    return NotClaimed(task=asked.task, why="superseded", state=state)
+        return "closed"
+    if row.attempt != asked.attempt:
+        return "superseded"
+    if asked.digest and row.promised not in {"", asked.digest}:
+        return "altered"
+    return "leased" if state is State.RUNNING else "superseded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +253,7 @@ class Renewal:
 def renew(
     connection: Connection, renewals: Sequence[Renewal]
 ) -> Sequence[frozenset[str] | LedgerError]:
-    """For each renewal the tasks that must stop: the lease is lost, or the run is cancelled.
+    """For each renewal the tasks that must stop: lost, or their cancellation was asked for.
 
     A lease that has run out but that nobody took is extended: the worker was only late.
     """
@@ -237,7 +271,7 @@ def renew(
         (row.task, row.epoch)
         for some in chunks([task for (task, _), _ in asked], IDS)
         for row in connection.execute(_holding, {"tasks": some})
-        if not row.cancel_requested
+        if not (row.cancel_requested or row.run_cancelled)
     }
     return [
         frozenset(task for task, epoch in renewal.leases if (task, epoch) not in held)

@@ -20,6 +20,7 @@ from fleet.ledger import (
     fingerprints,
     gather,
     held_runs,
+    lost,
     messages,
     notes,
     outbox,
@@ -123,14 +124,26 @@ class Ledger:
 
         return await asyncio.to_thread(read)
 
-    async def cancel_run(self, run: str, actor: str, reason: str, now: datetime) -> State:
+    async def cancel_run(
+        self, run: str, actor: str, reason: str, now: datetime, *, force: bool = False
+    ) -> cancel.Cancelled:
         """Cancel everything of a run that is not running, and ask what runs to stop.
 
-        Gives the run's state: `running` while something still has to stop. Cancelling a closed run
+        With `force`, what runs is ended here, whatever its workers do. Cancelling a closed run
         changes nothing. Raises UnknownRow.
         """
         return await self._writer.submit(
-            cancel.cancel_runs, cancel.Cancel(run=run, actor=actor, reason=reason, now=now)
+            cancel.cancel_runs,
+            cancel.Cancel(run=run, actor=actor, reason=reason, now=now, force=force),
+        )
+
+    async def cancel_task(
+        self, task: str, actor: str, reason: str, now: datetime, *, force: bool = False
+    ) -> cancel.Cancelled:
+        """Cancel one task, as `cancel_run` does; its run starts nothing more. Raises UnknownRow."""
+        return await self._writer.submit(
+            cancel.cancel_each,
+            cancel.CancelTask(task=task, actor=actor, reason=reason, now=now, force=force),
         )
 
     async def redrive(
@@ -258,6 +271,15 @@ class Ledger:
         Raises StaleEpoch, IllegalMove or IllegalRecord; then nothing was written.
         """
         return await self._writer.submit(record.record, record_)
+
+    async def promise_anew(
+        self, task: str, epoch: int, worker: str, now: datetime
+    ) -> tuple[OutboxRow, ...]:
+        """Promise a released task again whose message could not be handed back. Gives the rows to
+        relay; none where somebody has taken the task up after all."""
+        return await self._writer.submit(
+            lost.promise_anew, lost.Lost(task=task, epoch=epoch, worker=worker, now=now)
+        )
 
     def outputs_of(self, run: str, stage: str) -> Iterator[str]:
         """What the tasks of a stage made: pointers as JSON, ordered by partition, then name.

@@ -5,6 +5,7 @@ payload. A fan-out of 100,000 tasks writes its shared inputs' text once, not 100
 fan-in as wide, the envelope names the stage alone.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, true
 
 from contracts.envelope import Envelope
 from contracts.ids import task_id
+from contracts.promised import listed, promised_digest
 from fleet.ledger import tables
 from fleet.ledger.moves import IDS, chunks
 from fleet.ledger.rows import RELAYED_AT_ONCE, OutboxRow
@@ -116,7 +118,8 @@ def promise(
     for some in chunks(promises):
         rows = []
         for promised in some:
-            text = _envelope(promised, facts[promised.run], *inputs.of(promised), now)
+            read, gathers = inputs.of(promised)
+            text, digest = _envelope(promised, facts[promised.run], read, gathers, now)
             if len(texts) < RELAYED_AT_ONCE:
                 texts[promised.task, promised.attempt] = text
             rows.append(
@@ -126,6 +129,7 @@ def promise(
                     "attempt": promised.attempt,
                     "queue": f"lane-{promised.lane}",
                     "envelope": text,
+                    "digest": digest,
                     "not_before": promised.not_before,
                     "promised": now,
                 }
@@ -155,27 +159,39 @@ def take_back(connection: Connection, attempts: Iterable[tuple[str, int]]) -> No
 
 
 def _envelope(
-    promised: Promise, facts: RunFacts, inputs: str, gathers: list[str], now: datetime
-) -> str:
-    head = as_json(
-        facts.head
+    promised: Promise, facts: RunFacts, inputs: dict[str, str], gathers: list[str], now: datetime
+) -> tuple[str, str]:
+    """The envelope as JSON, and its digest."""
+    head = facts.head | {
+        "task": promised.task,
+        "stage": promised.stage,
+        "partition": promised.partition,
+        "kind": promised.kind,
+        "version": promised.version,
+        "lane": promised.lane,
+    }
+    files = facts.kin[promised.stage].files
+    digest = promised_digest(
+        head,
+        promised.deadline,
+        payload=json.loads(promised.payload),
+        inputs=inputs,
+        files=files,
+        gathers=gathers,
+    )
+    told = as_json(
+        head
         | {
-            "task": promised.task,
-            "stage": promised.stage,
-            "partition": promised.partition,
-            "kind": promised.kind,
-            "version": promised.version,
-            "lane": promised.lane,
             "attempt": promised.attempt,
             "deadline": promised.deadline.isoformat(),
             "created": now.isoformat(),
             "traceparent": promised.traceparent or facts.traceparent,
         }
     )
-    files = facts.kin[promised.stage].files
-    body = f'{{"payload":{promised.payload},"inputs":{inputs},"files":{files}'
+    texts = ",".join(f"{as_json(need)}:{inputs[need]}" for need in sorted(inputs))
+    body = f'{{"payload":{promised.payload},"inputs":{{{texts}}},"files":{files}'
     body += f',"gathers":{as_json(gathers)}}}' if gathers else "}"
-    return f'{head[:-1]},"body":{body}}}'
+    return f'{told[:-1]},"body":{body}}}', digest
 
 
 class _Inputs:
@@ -200,8 +216,8 @@ class _Inputs:
         self._of_task = {task: _listed(rows) for task, rows in found.items()}
         self._of_stage: dict[tuple[str, str], str | None] = {}
 
-    def of(self, promised: Promise) -> tuple[str, list[str]]:
-        """By stage, as JSON; and the stages that are too wide to be listed."""
+    def of(self, promised: Promise) -> tuple[dict[str, str], list[str]]:
+        """Lists by stage; and the stages that are too wide to be listed."""
         lists = {need: self._of_task.get(task, "[]") for need, task in self._narrow(promised)}
         gathers = []
         for need in self._facts[promised.run].kin[promised.stage].wide:
@@ -209,8 +225,7 @@ class _Inputs:
                 gathers.append(need)
             else:
                 lists[need] = listed
-        texts = ",".join(f"{as_json(need)}:{lists[need]}" for need in sorted(lists))
-        return f"{{{texts}}}", sorted(gathers)
+        return lists, sorted(gathers)
 
     def _narrow(self, promised: Promise) -> Iterable[tuple[str, str]]:
         for need, aligned in self._facts[promised.run].kin[promised.stage].narrow:
@@ -227,4 +242,4 @@ class _Inputs:
 
 def _listed(rows: list[Any]) -> str:
     """Pointers ordered by partition, then name."""
-    return "[" + ",".join(pointer for *_, pointer in sorted(rows)) + "]"
+    return listed([pointer for *_, pointer in sorted(rows)])

@@ -6,7 +6,7 @@ One transaction, guarded by the epoch in the update itself. A stale epoch writes
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, true, update
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, true, update
 
 from contracts.states import FINAL, State, may_move
 from fleet.ledger import tables
@@ -35,7 +35,10 @@ _runs_of = select(_t.run).where(_t.task.in_(bindparam("tasks", expanding=True)))
 _cancelled = (
     select(_t.task)
     .join(tables.run, tables.run.c.run == _t.run)
-    .where(_t.task.in_(bindparam("tasks", expanding=True)), tables.run.c.cancel_requested == true())
+    .where(
+        _t.task.in_(bindparam("tasks", expanding=True)),
+        or_(tables.run.c.cancel_requested == true(), _t.cancel_requested == true()),
+    )
 )
 
 _end = (
@@ -101,7 +104,7 @@ def record(connection: Connection, records: Sequence[Record]) -> Sequence[Record
 
 
 def _ended_with_their_runs(connection: Connection, records: Sequence[Record]) -> Sequence[Record]:
-    """In a run whose cancellation was asked for, what would go on is cancelled instead.
+    """Where the cancellation of run or task was asked for, what would go on is cancelled instead.
 
     Else a task held or parked in that moment would keep its run open until the deadline.
     """

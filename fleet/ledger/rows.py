@@ -57,6 +57,8 @@ class Claim(Fact):
     worker: str
     now: AwareDatetime
     lease_until: AwareDatetime
+    digest: str = ""
+    """contracts.promised.digest_of the envelope; empty from an older worker, and not compared."""
 
 
 class Claimed(Fact):
@@ -66,15 +68,21 @@ class Claimed(Fact):
     run: str
     attempt: int
     epoch: int
+    max_attempts: int | None = None
+    """What the lane allows, and one more for each attempt that was not the task's to spend."""
     cancel_requested: bool = False
+
+
+WhyNot = Literal["closed", "leased", "superseded", "unknown", "cancelled", "altered"]
 
 
 class NotClaimed(Fact):
     """Somebody else's, over, or never known: there is nothing to run."""
 
     task: str
-    why: Literal["closed", "leased", "superseded", "unknown", "cancelled"]
-    """`superseded`: the task is open, but this attempt is not the one that is promised now."""
+    why: WhyNot
+    """`superseded`: the task is open, but this attempt is not the one that is promised now;
+    `altered`: it is, and was promised with another payload, other inputs or another head."""
     state: State | None = None
     holder: str | None = None
 

@@ -6,19 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from pydantic import TypeAdapter
 from sqlalchemy import Connection, Engine, select
 
-from contracts.artifact import ArtifactPointer
 from contracts.decision import Decision
 from contracts.plan import RunGraph, StagePlan
+from contracts.promised import files_text
 from contracts.request import RunRequest
 from fleet.ledger import tables
 from fleet.ledger.rows import LaneLimits
-from fleet.ledger.types import as_json
 
 _KEPT = 64
-_FILES = TypeAdapter(dict[str, ArtifactPointer])
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +100,7 @@ def _kin(graph: RunGraph, stage: StagePlan) -> Kin:
             if aligned[need.name] or not need.fans_out
         ),
         wide=tuple(need.name for need in needs if need.fans_out and not aligned[need.name]),
-        files=as_json(_FILES.dump_python(stage.files, mode="json", exclude_defaults=True)),
+        files=files_text(stage.files),
     )
 
 

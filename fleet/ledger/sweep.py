@@ -110,7 +110,14 @@ class _Move:
         return self.new not in FINAL
 
 
-_FOUND = (*PROMISED, _t.state, _t.epoch, _t.max_attempts, tables.run.c.cancel_requested)
+_FOUND = (
+    *PROMISED,
+    _t.state,
+    _t.epoch,
+    _t.max_attempts,
+    _t.cancel_requested,
+    tables.run.c.cancel_requested.label("run_cancelled"),
+)
 
 _expired = (
     select(*_FOUND)
@@ -159,8 +166,8 @@ _moved = select(*PROMISED, _t.state, _t.token).where(
 
 def _expired_leases(connection: Connection, now: datetime, rules: SweepRules) -> tuple[int, int]:
     def verdict(row: AnyRow) -> _Move:
-        if row.cancel_requested:
-            return _Move(row, State.CANCELLED, LEASE_EXPIRED, "the run was cancelled")
+        if row.cancel_requested or row.run_cancelled:
+            return _Move(row, State.CANCELLED, LEASE_EXPIRED, "its cancellation was asked for")
         if row.deadline < now:
             return _Move(row, State.DEAD, _DEADLINE_PASSED, "lease expired; deadline.passed")
         if row.attempt >= row.max_attempts:

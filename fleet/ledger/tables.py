@@ -16,6 +16,7 @@ from sqlalchemy import (
     Text,
     TextClause,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -121,6 +122,10 @@ task = Table(
     Column("fault", Json),
     # Of the fault, while the task stands so that a redrive can open it; by it faults are grouped.
     Column("fingerprint", key(64)),
+    # The digest of the promise that was taken up last; the promise itself is then gone.
+    Column("promised", key(64)),
+    # Asked of a running attempt. A default of the database: older workers add tasks without it.
+    Column("cancel_requested", Boolean, nullable=False, server_default=false()),
     Index(None, "run", "stage", "state"),
     _partial("ix_task_ready", "run", "stage", "partition", where=READY),
     _partial("ix_task_leased", "lease_until", where=LEASED),
@@ -195,6 +200,8 @@ outbox = Table(
     Column("attempt", Integer, nullable=False),
     Column("queue", key(60), nullable=False),
     Column("envelope", Text, nullable=False),
+    # contracts.promised; empty where an older process promised, whose word is taken.
+    Column("digest", key(64), server_default=""),
     Column("not_before", UtcTime),
     Column("promised", UtcTime, nullable=False),
     Column("relayed", UtcTime),

@@ -76,6 +76,14 @@ class Home:
         """A message that nobody could take."""
         asyncio.run(self._dead_lettered(reason))
 
+    def worker(self, name: str, *lanes: str) -> None:
+        """A worker that has just been heard of."""
+        asyncio.run(self._seen(name, lanes))
+
+    async def _seen(self, name: str, lanes: tuple[str, ...]) -> None:
+        async with await Ledger.open(self.url) as ledger:
+            await ledger.worker_seen(name, lanes, datetime.now(UTC), {"left_behind": 0})
+
     async def _ran(self, number: int, *, broken: bool, denied: bool) -> str:
         run = run_id(self.now + timedelta(minutes=number), bytes([number]) * 10)
         async with await Ledger.open(self.url) as ledger:

@@ -221,3 +221,18 @@ def test_nothing_is_said_in_json(fleet: Fleet, home: Home) -> None:
     done = fleet("dead-letters", "--json")
 
     assert (done.code, done.out) == (0, "")
+
+
+def test_workers_are_listed(fleet: Fleet, home: Home) -> None:
+    """Live ones first, with what they work on; none is said so."""
+    nobody = fleet("workers")
+    home.worker("w-1", "mirror")
+
+    listed = rows(fleet("workers", "--json").out)
+    drawn = fleet("workers").out
+
+    assert "no worker has been seen" in nobody.err
+    assert [(row["worker"], row["state"], row["lanes"]) for row in listed] == [
+        ("w-1", "live", ["mirror"])
+    ]
+    assert "w-1" in drawn

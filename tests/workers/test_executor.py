@@ -15,6 +15,7 @@ from contracts.envelope import WireMessage
 from contracts.lane import Mode
 from contracts.outcome import FaultKind, Output, Produced
 from contracts.states import State
+from fleet.bus.errors import SettleFailed
 from fleet.bus.message import Outgoing
 from policies.gate import PolicyGate
 from tests.workers.conftest import PATIENCE, RUN, Fleet, a_stage, writes_a_file
@@ -265,6 +266,47 @@ async def test_a_stopping_worker_releases_its_task_at_no_cost(fleet: Fleet) -> N
     assert (fleet.task("only").state, fleet.task("only").attempt) == (State.SUCCEEDED, 1)
 
 
+class _LostLock(_Unsettled):
+    """A delivery whose lock was lost while its handler ran."""
+
+    async def abandon(self) -> None:
+        raise SettleFailed("the lock is lost")
+
+
+async def test_a_task_released_without_its_lock_is_queued_at_once(fleet: Fleet) -> None:
+    """Its message may have been declined by others meanwhile: another is sent, and no attempt is
+    spent, though the lane allows two."""
+    await fleet.start(a_stage("only"))
+    started = threading.Event()
+
+    def waits(bench: Workbench) -> Produced:
+        started.set()
+        while not bench.signals.cancelled():
+            threading.Event().wait(0.01)
+        raise StageFault(FaultKind.CANCELLED, "cancelled", "told to end")
+
+    async def stopped(delivery: Any) -> None:
+        lost: Any = _LostLock(delivery)
+        working = asyncio.create_task(work(lost, fleet.lane, fleet.site))
+        await asyncio.to_thread(started.wait, PATIENCE)
+        fleet.site.leases.end_all(End.STOPPING)
+        await working
+        await delivery.complete()
+
+    def fails(bench: Workbench) -> Produced:
+        raise StageFault(FaultKind.TRANSIENT, "source.away", "the source did not answer")
+
+    fleet.handle(waits)
+    await fleet.deliver(stopped)
+    released = fleet.task("only")
+    fleet.handle(fails)
+    await fleet.deliver()
+    failed = fleet.task("only")
+
+    assert (released.state, released.attempt, released.max_attempts) == (State.QUEUED, 2, 3)
+    assert (failed.state, failed.attempt) == (State.RETRYING, 3)
+
+
 async def test_a_cancelled_run_ends_its_running_task(fleet: Fleet) -> None:
     """The next renewal brings the word."""
     await fleet.start()
@@ -288,6 +330,39 @@ async def test_a_cancelled_run_ends_its_running_task(fleet: Fleet) -> None:
 
     assert fleet.task("first").state is State.CANCELLED
     assert fleet.reader.run(RUN).state is State.CANCELLED
+
+
+class _Forged(_Unsettled):
+    """A delivery whose sender knows a task's id, and says something else of it."""
+
+    def __init__(self, delivery: Any) -> None:
+        super().__init__(delivery)
+        self.message = delivery.message.model_copy(update={"body": b'{"payload":{"word":"no"}}'})
+        self.refused: list[str] = []
+
+    async def dead_letter(self, reason: str, description: str) -> None:
+        self.refused.append(reason)
+
+
+async def test_a_forged_envelope_of_a_promised_task_is_refused(fleet: Fleet) -> None:
+    """It is set aside with the reason; the task runs as it was promised."""
+    await fleet.start(a_stage("only"))
+    refused: list[str] = []
+
+    async def forged_first(delivery: Any) -> None:
+        forged = _Forged(delivery)
+        await work(forged, fleet.lane, fleet.site)  # type: ignore[arg-type]  # same face
+        refused.extend(forged.refused)
+        await work(delivery, fleet.lane, fleet.site)
+
+    fleet.handle(writes_a_file)
+    await fleet.deliver(forged_first)
+
+    assert refused == ["not as promised"]
+    (letter,) = fleet.reader.dead_letters()
+    assert letter.reason == "not as promised"
+    (output,) = fleet.task("only").outputs
+    assert fleet.site.store.read(output) == b"hello"
 
 
 async def test_a_stale_worker_records_nothing(fleet: Fleet) -> None:

@@ -85,9 +85,9 @@ async def test_cancelling_stops_what_does_not_run(ledger: Ledger, reader: Ledger
     left, right = await promised(ledger)
     running = await claimed(ledger, left)
 
-    state = await ledger.cancel_run(new.run, "ada", "wrong month", NOW)
+    told = await ledger.cancel_run(new.run, "ada", "wrong month", NOW)
 
-    assert state is State.RUNNING
+    assert (told.state, told.running) == (State.RUNNING, 1)
     assert refused(await ledger.claim(a_claim(right))).why == "cancelled"
     recorded = await ledger.record(a_record(running, State.CANCELLED))
     assert recorded.run_state is State.CANCELLED
@@ -100,9 +100,9 @@ async def test_cancelling_takes_promises_back(ledger: Ledger) -> None:
     new = a_run()
     await ledger.start_run(new)
 
-    state = await ledger.cancel_run(new.run, "ada", "wrong month", NOW)
+    told = await ledger.cancel_run(new.run, "ada", "wrong month", NOW)
 
-    assert state is State.CANCELLED
+    assert told.state is State.CANCELLED
     assert await promised(ledger) == []
 
 
@@ -113,9 +113,9 @@ async def test_cancelling_twice_changes_nothing(ledger: Ledger, reader: LedgerRe
     await finished(ledger, new.run)
     before = reader.history(new.run)
 
-    state = await ledger.cancel_run(new.run, "ada", "too late", NOW)
+    told = await ledger.cancel_run(new.run, "ada", "too late", NOW)
 
-    assert state is State.SUCCEEDED
+    assert told.state is State.SUCCEEDED
     assert reader.history(new.run) == before
 
 

@@ -1,0 +1,115 @@
+"""A claim brings the digest of its envelope: only what was promised is taken up."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from contracts.artifact import ArtifactPointer, Scope
+from contracts.envelope import Envelope, decoded, encoded
+from contracts.promised import digest_of
+from contracts.states import State
+from fleet.ledger.ledger import Ledger
+from fleet.ledger.rows import Claimed, NotClaimed
+from tests.fleet.ledger.story import (
+    FAN,
+    NOW,
+    a_claim,
+    a_pointer,
+    a_record,
+    a_run,
+    finished,
+    listing,
+    promised,
+    refused,
+)
+
+
+async def brought(ledger: Ledger, envelope: Envelope) -> Claimed | NotClaimed:
+    """A claim as a worker makes it."""
+    claim = a_claim(envelope).model_copy(update={"digest": digest_of(envelope)})
+    return await ledger.claim(claim)
+
+
+def altered(envelope: Envelope, **body: Any) -> Envelope:
+    return envelope.model_copy(update={"body": envelope.body.model_copy(update=body)})
+
+
+def another(pointer: ArtifactPointer) -> dict[str, tuple[ArtifactPointer, ...]]:
+    return {"list": (pointer.model_copy(update={"digest": "b" * 64}),)}
+
+
+async def test_what_travelled_is_what_was_promised(ledger: Ledger) -> None:
+    """Every envelope of a fan-out and its fan-in keeps its digest over the wire."""
+    new = a_run(FAN)
+    await ledger.start_run(new)
+
+    seen = await finished(ledger, new.run, listing("a", "b"))
+
+    assert len(seen) == 6
+    for envelope in seen:
+        assert digest_of(decoded(encoded(envelope))) == digest_of(envelope)
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        lambda e: altered(e, payload={"of": "everything"}),
+        lambda e: altered(e, inputs=another(a_pointer())),
+        lambda e: altered(e, files={"queries/all.sql": a_pointer()}),
+        lambda e: altered(e, gathers=("list",)),
+        lambda e: e.model_copy(update={"scope": Scope(tenant="other")}),
+        lambda e: e.model_copy(update={"flags": ("mutate",)}),
+        lambda e: e.model_copy(update={"requester": "root"}),
+        lambda e: e.model_copy(update={"kind": "test.other"}),
+    ],
+)
+async def test_an_altered_envelope_is_not_taken_up(ledger: Ledger, forged: Any) -> None:
+    """Of a queued task as of a running one; the true one is."""
+    await ledger.start_run(a_run(FAN))
+    [envelope] = await promised(ledger)
+    false = forged(envelope)
+
+    first = refused(await brought(ledger, false))
+    true = await brought(ledger, envelope)
+    second = refused(await brought(ledger, false))
+
+    assert (first.why, second.why) == ("altered", "altered")
+    assert isinstance(true, Claimed)
+
+
+async def test_a_released_task_keeps_its_promise(ledger: Ledger) -> None:
+    """The message that comes back is compared with what was taken up."""
+    await ledger.start_run(a_run(FAN))
+    [envelope] = await promised(ledger)
+    claim = await brought(ledger, envelope)
+    assert isinstance(claim, Claimed)
+    await ledger.record(a_record(claim, State.QUEUED))
+
+    forged = await brought(ledger, altered(envelope, payload={"of": "everything"}))
+    again = await brought(ledger, envelope)
+
+    assert refused(forged).why == "altered"
+    assert isinstance(again, Claimed)
+
+
+async def test_what_an_older_process_promised_is_taken_at_its_word(ledger: Ledger) -> None:
+    """It knows of no digests: its row has the database's default."""
+    await ledger.start_run(a_run(FAN))
+    [envelope] = await promised(ledger)
+    with ledger.engine.begin() as connection:
+        connection.execute(text("UPDATE outbox SET digest = ''"))
+
+    claim = await brought(ledger, envelope)
+
+    assert isinstance(claim, Claimed)
+    assert claim.attempt == envelope.attempt
+
+
+async def test_an_older_worker_is_not_asked_for_a_digest(ledger: Ledger) -> None:
+    """Its claims bring none."""
+    await ledger.start_run(a_run(FAN))
+    [envelope] = await promised(ledger)
+
+    assert isinstance(await ledger.claim(a_claim(envelope)), Claimed)
+    assert a_claim(envelope, now=NOW).digest == ""
