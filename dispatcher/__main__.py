@@ -20,6 +20,7 @@ from dispatcher.http import HttpSite, create_app
 from dispatcher.intake import Intake
 from dispatcher.intake_queue import IntakeQueue
 from dispatcher.pipeline_folder import PipelineFolders
+from dispatcher.quarantine import Quarantine
 from dispatcher.redriver import Redriver
 from dispatcher.redrives import Redrives
 from dispatcher.relay import OutboxRelay
@@ -28,7 +29,7 @@ from dispatcher.rules import RULES_EVERY, refreshed
 from dispatcher.supervised import Supervised
 from dispatcher.sweeper import Sweeper
 from fleet.artifacts.folder import FolderStore
-from fleet.bus.bus import open_bus
+from fleet.bus.bus import INTAKE_QUEUE, open_bus
 from fleet.clock import SystemClock
 from fleet.errors import FleetError
 from fleet.http_server import HttpServer
@@ -96,6 +97,7 @@ async def dispatch(settings: Settings, stop: asyncio.Event, ready_file: Path | N
             hurry=relay.hurry,
         )
         rules = Supervised("rules", partial(refreshed, gate), RULES_EVERY)
+        quarantine = Quarantine(ledger, bus, clock, [INTAKE_QUEUE, *(lane.queue for lane in lanes)])
         loops = (relay.loop, sweeper.loop, rules, redriver.loop, admissions.loop)
         site = HttpSite(
             intake=intake,
@@ -109,7 +111,7 @@ async def dispatch(settings: Settings, stop: asyncio.Event, ready_file: Path | N
         server = HttpServer(create_app(site), settings.http_host, settings.http_port)
         queue = IntakeQueue(intake=intake, bus=bus, ledger=ledger, clock=clock, tracer=tracer)
         async with asyncio.TaskGroup() as group:
-            for part in (server, queue, *loops):
+            for part in (server, queue, quarantine.loop, *loops):
                 group.create_task(part.run(stop))
             await server.listening.wait()
             if ready_file is not None:

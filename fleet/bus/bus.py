@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from azure.servicebus import ServiceBusMessageState
+from azure.servicebus import ServiceBusMessageState, ServiceBusSubQueue
 from azure.servicebus.aio import ServiceBusClient
 from azure.servicebus.exceptions import ServiceBusError
 
@@ -13,7 +14,7 @@ from contracts.envelope import WireMessage, attributes_of
 from fleet.artifacts.store import ArtifactStore
 from fleet.bus.claim_check import checked_in, checked_out
 from fleet.bus.errors import BusUnavailable
-from fleet.bus.message import Outgoing
+from fleet.bus.message import Outgoing, from_sdk
 from fleet.bus.receiver import Delivery, Room, deliveries
 from fleet.bus.sender import QueueSender
 from fleet.bus.set_aside import SetAside, set_aside
@@ -22,6 +23,16 @@ INTAKE_QUEUE = "intake"
 
 _PEEKED = 50
 """Messages that are looked at, from the oldest on: some may be scheduled or set aside."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLettered:
+    """A message on a dead-letter queue, and why it is there."""
+
+    message: WireMessage
+    sequence_number: int
+    reason: str
+    description: str
 
 
 class Bus:
@@ -64,6 +75,32 @@ class Bus:
             raise BusUnavailable(f"queue {queue} cannot be looked at: {cause}") from cause
         active = (one for one in seen if one.state is ServiceBusMessageState.ACTIVE)
         return min((one.enqueued_time_utc for one in active if one.enqueued_time_utc), default=None)
+
+    async def dead_lettered(self, queue: str, after: int, most: int) -> list[DeadLettered]:
+        """Up to `most` messages of a dead-letter queue, with numbers over `after`, in their order.
+
+        Looks, and takes nothing. Raises BusUnavailable.
+        """
+        try:
+            async with self._client.get_queue_receiver(
+                queue, sub_queue=ServiceBusSubQueue.DEAD_LETTER
+            ) as receiver:
+                seen = await receiver.peek_messages(
+                    max_message_count=most, sequence_number=after + 1
+                )
+        except (ServiceBusError, OSError, ValueError) as cause:
+            raise BusUnavailable(
+                f"the dead letters of {queue} cannot be looked at: {cause}"
+            ) from cause
+        return [
+            DeadLettered(
+                message=from_sdk(one),
+                sequence_number=int(one.sequence_number or 0),
+                reason=one.dead_letter_reason or "set aside by the broker",
+                description=one.dead_letter_error_description or "",
+            )
+            for one in seen
+        ]
 
     def set_aside(
         self, queue: str, sequence_number: int, *, dead: bool
