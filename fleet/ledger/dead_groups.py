@@ -4,7 +4,7 @@ Summed up by the database: the cost is one pass over what is dead, however many 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
+    case,
     func,
     null,
     select,
@@ -110,21 +111,16 @@ def _conditions(selection: Selection) -> Iterable[ColumnElement[bool]]:
 def _groups_of_tasks(connection: Connection, now: datetime) -> list[DeadGroup]:
     latest = _latest(connection, _tasks, _tasks.c.id)
     faults = _faults(connection, latest)
-    where, trends = _where(connection, _tasks), _trends(connection, _tasks, now)
     return [
         DeadGroup(
-            fingerprint=row.fingerprint,
+            fingerprint=fingerprint,
             what="task",
-            reason=faults[row.fingerprint][0],
-            sample=faults[row.fingerprint][1],
-            sample_id=latest[row.fingerprint].id,
-            count=row.dead,
-            first=row.first,
-            last=row.last,
-            where=where[row.fingerprint],
-            trend=trends[row.fingerprint],
+            reason=faults[fingerprint][0],
+            sample=faults[fingerprint][1],
+            sample_id=latest[fingerprint].id,
+            **sums.fields(),
         )
-        for row in _summed(connection, _tasks)
+        for fingerprint, sums in _summed(connection, _tasks, now).items()
     ]
 
 
@@ -132,10 +128,9 @@ def _groups_of_messages(connection: Connection, now: datetime) -> list[DeadGroup
     latest = _latest(
         connection, _messages, _messages.c.id, _messages.c.sequence_number, _messages.c.place
     )
-    where, trends = _where(connection, _messages), _trends(connection, _messages, now)
     groups = []
-    for row in _summed(connection, _messages):
-        sample = latest[row.fingerprint]
+    for fingerprint, sums in _summed(connection, _messages, now).items():
+        sample = latest[fingerprint]
         told = connection.execute(
             select(_d.reason, _d.description).where(
                 _d.queue == sample.place,
@@ -145,65 +140,64 @@ def _groups_of_messages(connection: Connection, now: datetime) -> list[DeadGroup
         ).one()
         groups.append(
             DeadGroup(
-                fingerprint=row.fingerprint,
+                fingerprint=fingerprint,
                 what="message",
                 reason=told.reason,
                 sample=told.description,
                 sample_id=f"{sample.place}/{sample.sequence_number}",
-                count=row.dead,
-                first=row.first,
-                last=row.last,
-                where=where[row.fingerprint],
-                trend=trends[row.fingerprint],
+                **sums.fields(),
             )
         )
     return groups
 
 
-def _summed(connection: Connection, dead: Any) -> Sequence[AnyRow]:
+class _Sums:
+    """One group, added up from its places and hours."""
+
+    def __init__(self, hours: range) -> None:
+        self._hours = hours
+        self._places: Counter[str] = Counter()
+        self._trend: Counter[int] = Counter()
+        self._first: datetime | None = None
+        self._last: datetime | None = None
+
+    def add(self, row: AnyRow) -> None:
+        self._places[row.place] += row.dead
+        if row.hour is not None:
+            self._trend[row.hour] += row.dead
+        self._first = row.first if self._first is None else min(self._first, row.first)
+        self._last = row.last if self._last is None else max(self._last, row.last)
+
+    def fields(self) -> dict[str, Any]:
+        places = sorted(self._places.items(), key=lambda item: (-item[1], item[0]))
+        return {
+            "count": self._places.total(),
+            "first": self._first,
+            "last": self._last,
+            "where": dict(places),
+            "trend": tuple(self._trend[hour] for hour in self._hours),
+        }
+
+
+def _summed(connection: Connection, dead: Any, now: datetime) -> dict[str, _Sums]:
+    """The groups in one pass over what is dead: that is what it costs."""
     c = dead.c
+    hour = type_coerce(c.at, BigInteger) // _HOUR
+    recent = case((c.at > now - timedelta(hours=HOURS), hour), else_=null()).label("hour")
     query: Select[Any] = select(
         c.fingerprint,
+        c.place,
+        recent,
         func.count().label("dead"),
         func.min(c.at).label("first"),
         func.max(c.at).label("last"),
-    ).group_by(c.fingerprint)
-    return connection.execute(query).all()
-
-
-def _where(connection: Connection, dead: Any) -> dict[str, dict[str, int]]:
-    c = dead.c
-    count = func.count()
-    query = (
-        select(c.fingerprint, c.place, count)
-        .group_by(c.fingerprint, c.place)
-        .order_by(count.desc(), c.place)
-    )
-    where: defaultdict[str, dict[str, int]] = defaultdict(dict)
-    for fingerprint, place, tasks in connection.execute(query):
-        where[fingerprint][place] = tasks
-    return where
-
-
-def _trends(connection: Connection, dead: Any, now: datetime) -> dict[str, tuple[int, ...]]:
-    c = dead.c
-    hour = type_coerce(c.at, BigInteger) // _HOUR
-    since = now - timedelta(hours=HOURS)
-    query = (
-        select(c.fingerprint, hour.label("hour"), func.count().label("dead"))
-        .where(c.at > since)
-        .group_by(c.fingerprint, hour)
-    )
+    ).group_by(c.fingerprint, c.place, recent)
     latest = int(now.timestamp()) // 3600
-    counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
-    for row in connection.execute(query):
-        counts[row.fingerprint][row.hour] = row.dead
     hours = range(latest - HOURS + 1, latest + 1)
-    nothing: Counter[int] = Counter()
-    return defaultdict(
-        lambda: tuple(nothing[hour] for hour in hours),
-        {key: tuple(counted[hour] for hour in hours) for key, counted in counts.items()},
-    )
+    found: defaultdict[str, _Sums] = defaultdict(lambda: _Sums(hours))
+    for row in connection.execute(query):
+        found[row.fingerprint].add(row)
+    return found
 
 
 def _latest(connection: Connection, dead: Any, *columns: ColumnElement[Any]) -> dict[str, AnyRow]:
