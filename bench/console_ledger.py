@@ -168,7 +168,7 @@ class _Maker:
         self, run: str, stage: str, place: int, at: datetime, broken: int, *, open_: bool
     ) -> Iterator[tuple[Table, dict[str, Any]]]:
         task = task_id(run, stage, "")
-        if place == 3 and run in self.some_runs:
+        if place == 3 < broken and not open_ and run in self.some_runs:
             self.some_tasks.append(task)
         done = place < (2 if open_ else broken)
         state = "succeeded" if done else "failed" if place == broken else "cancelled"

@@ -13,8 +13,8 @@ from markupsafe import Markup
 from fleet.ledger.browse import RunAttempt
 from fleet.ledger.rows import StageRow
 
-BOX_WIDTH, BOX_HEIGHT = 168, 46
-_GAP_X, _GAP_Y, _EDGE = 56, 16, 8
+BOX_WIDTH, BOX_HEIGHT = 150, 46
+_GAP_X, _GAP_Y, _EDGE = 40, 14, 8
 WHOLE = 1000
 """Units of a waterfall's width."""
 _LEAST = 3
@@ -61,36 +61,86 @@ class Row:
 
 
 def graph(stages: Sequence[StageRow]) -> Drawing:
-    """Parents left of their children; each as far left as its parents let it be."""
+    """Parents left of their children; an edge that passes a column has a way of its own in it."""
     column: dict[str, int] = {}
     for stage in stages:
         column[stage.stage] = 1 + max((column[n] for n in stage.needs if n in column), default=-1)
-    columns: defaultdict[int, list[StageRow]] = defaultdict(list)
+    above: dict[_Slot, list[_Slot]] = {}
     for stage in stages:
-        columns[column[stage.stage]].append(stage)
-    tallest = max((len(c) for c in columns.values()), default=0)
-    places: dict[str, Box] = {}
-    for number in sorted(columns):
-        ordered = sorted(columns[number], key=lambda stage: _height_of(stage, places))
-        top = (tallest - len(ordered)) * (BOX_HEIGHT + _GAP_Y) // 2
-        for row, stage in enumerate(ordered):
-            places[stage.stage] = Box(
-                stage,
-                _EDGE + number * (BOX_WIDTH + _GAP_X),
-                _EDGE + top + row * (BOX_HEIGHT + _GAP_Y),
-            )
-    edges = [
-        _edge(places[need], places[stage.stage])
+        slot = _Slot(column[stage.stage], stage.stage, True)
+        above[slot] = [
+            _way(above, need, column[need], slot.column) for need in stage.needs if need in column
+        ]
+    places = _placed(above)
+    boxes = tuple(
+        Box(stage, _x(column[stage.stage]), places[_Slot(column[stage.stage], stage.stage, True)])
         for stage in stages
-        for need in stage.needs
-        if need in places
-    ]
-    return Drawing(
-        boxes=tuple(places[stage.stage] for stage in stages),
-        edges=tuple(edges),
-        width=2 * _EDGE + max(len(columns), 1) * (BOX_WIDTH + _GAP_X) - _GAP_X,
-        height=2 * _EDGE + max(tallest, 1) * (BOX_HEIGHT + _GAP_Y) - _GAP_Y,
     )
+    edges = [_edge(parent, slot, places) for slot, parents in above.items() for parent in parents]
+    edges += [
+        f"M{_x(slot.column)} {places[slot] + BOX_HEIGHT // 2}h{BOX_WIDTH}"
+        for slot in above
+        if not slot.is_box
+    ]
+    bottom = max((y + BOX_HEIGHT for y in places.values()), default=BOX_HEIGHT)
+    columns = max(column.values(), default=0) + 1
+    return Drawing(
+        boxes=boxes,
+        edges=tuple(edges),
+        width=_x(columns) - _GAP_X + _EDGE,
+        height=bottom + _EDGE,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """A place in a column: a stage's box, or the way that edges of a stage take through it."""
+
+    column: int
+    stage: str
+    is_box: bool
+
+
+def _way(above: dict[_Slot, list[_Slot]], stage: str, first: int, last: int) -> _Slot:
+    """What an edge from `stage` comes from, in the column before the last one. Edges of one stage
+    share their way."""
+    slot = _Slot(first, stage, True)
+    for column in range(first + 1, last):
+        before, slot = slot, _Slot(column, stage, False)
+        above.setdefault(slot, [before])
+    return slot
+
+
+def _placed(above: Mapping[_Slot, list[_Slot]]) -> dict[_Slot, int]:
+    """The upper edge of each slot: as near to the middle of what is above it as there is room."""
+    columns: defaultdict[int, list[_Slot]] = defaultdict(list)
+    for slot in above:
+        columns[slot.column].append(slot)
+    step = BOX_HEIGHT + _GAP_Y
+    tallest = max((len(column) for column in columns.values()), default=0)
+    places: dict[_Slot, int] = {}
+    for number in sorted(columns):
+        wanted = {slot: _middle([places[one] for one in above[slot]]) for slot in columns[number]}
+        ordered = sorted(columns[number], key=lambda slot: wanted[slot])
+        top = _EDGE + (tallest - len(ordered)) * step // 2
+        for row, slot in enumerate(ordered):
+            places[slot] = top + row * step
+    return places
+
+
+def _middle(values: Sequence[int]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def _x(column: int) -> int:
+    return _EDGE + column * (BOX_WIDTH + _GAP_X)
+
+
+def _edge(parent: _Slot, child: _Slot, places: Mapping[_Slot, int]) -> str:
+    x1, y1 = _x(parent.column) + BOX_WIDTH, places[parent] + BOX_HEIGHT // 2
+    x2, y2 = _x(child.column), places[child] + BOX_HEIGHT // 2
+    bend = (x1 + x2) // 2
+    return f"M{x1} {y1}C{bend} {y1} {bend} {y2} {x2} {y2}"
 
 
 def waterfall(
@@ -131,20 +181,6 @@ def spark(counts: Sequence[int], failed: Sequence[int] = (), *, label: str) -> M
 
 def _point(n: int, value: int, of: int, most: int) -> str:
     return f"{n * 118 / max(of - 1, 1) + 1:.1f},{22 - 20 * value / most:.1f}"
-
-
-def _height_of(stage: StageRow, places: Mapping[str, Box]) -> float:
-    """The middle of its parents, so that edges cross little; sorting keeps the order of equals."""
-    above = [places[need].y for need in stage.needs if need in places]
-    return sum(above) / len(above) if above else 0.0
-
-
-def _edge(parent: Box, child: Box) -> str:
-    x1, y1 = parent.x + BOX_WIDTH, parent.y + BOX_HEIGHT // 2
-    x2, y2 = child.x, child.y + BOX_HEIGHT // 2
-    bend = x1 + _GAP_X // 2
-    last = x2 - _GAP_X // 2
-    return f"M{x1} {y1}C{bend} {y1} {last} {y2} {x2} {y2}"
 
 
 def _bar(attempt: RunAttempt, began: datetime, until: datetime) -> Bar:

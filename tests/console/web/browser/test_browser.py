@@ -19,7 +19,6 @@ from tests.console.conftest import called
 from tests.console.stack.test_stack import Up, running
 
 HERE = Path(__file__).parent
-FILES = ("package.json", "package-lock.json", "story.mjs")
 PATIENCE = 30_000
 """Milliseconds that the story waits for one thing: machines are slow, and nothing is timed here."""
 
@@ -65,7 +64,13 @@ def chromium() -> str:
 
 @pytest.fixture(scope="module")
 def node_project() -> Path:
-    """The story with its packages, installed once for each lock file, outside the repository."""
+    """The story with its packages."""
+    return installed(HERE / "story.mjs")
+
+
+def installed(script: Path) -> Path:
+    """A folder with `script` and its packages, which are installed once for each lock file, outside
+    the repository. Skips where that cannot be done."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         pytest.skip("Node.js and npm are not installed")
@@ -73,10 +78,10 @@ def node_project() -> Path:
     name = f"console-npm-{hashlib.sha256(lock).hexdigest()[:16]}"
     folder = Path(tempfile.gettempdir()) / name
     folder.mkdir(exist_ok=True)
-    for file in FILES:
-        shutil.copyfile(HERE / file, folder / file)
+    for file in (HERE / "package.json", HERE / "package-lock.json", script):
+        shutil.copyfile(file, folder / file.name)
     if not (folder / "installed").exists():
-        installed = subprocess.run(
+        done = subprocess.run(
             [npm, "ci", "--omit-lockfile-registry-resolved", "--ignore-scripts", "--no-audit"],
             cwd=folder,
             capture_output=True,
@@ -84,7 +89,7 @@ def node_project() -> Path:
             check=False,
             timeout=110,
         )
-        if installed.returncode:
+        if done.returncode:
             pytest.skip("npm cannot install playwright-core and axe-core here")
         (folder / "installed").touch()
     return folder
