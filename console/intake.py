@@ -1,11 +1,13 @@
 """The dispatcher's HTTP intake, as the console uses it."""
 
 import json
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import quote
 
 import httpx
+from pydantic import SecretStr
 
 from console.errors import Refused, Unreachable
 from contracts.fact import Fact, JsonObject
@@ -39,15 +41,21 @@ class Resent(Fact):
     edit: tuple[JsonObject, ...]
 
 
+def bearing(token: SecretStr | None) -> dict[str, str]:
+    """The headers of a login by token; none where there is no token."""
+    return {} if token is None else {"authorization": f"Bearer {token.get_secret_value()}"}
+
+
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 
 
 class Intake:
     """One dispatcher. Use it in a `with` block."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, *, login: Mapping[str, str] | None = None) -> None:
+        """`login`: headers that say who asks; see `bearing`."""
         self._address = f"http://{host}:{port}"
-        self._client = httpx.Client(base_url=self._address, timeout=_TIMEOUT)
+        self._client = httpx.Client(base_url=self._address, timeout=_TIMEOUT, headers=login)
 
     def __enter__(self) -> Self:
         return self

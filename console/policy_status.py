@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 
 from console.errors import Refused, Unreachable
-from console.intake import Intake
 from console.site import Site
 from contracts.fact import Fact
 from fleet.ledger.rows import WorkerRow
@@ -53,7 +52,7 @@ def told(rows: Sequence[ProcessRules]) -> str:
 def _dispatcher(site: Site) -> ProcessRules:
     name = "dispatcher"
     try:
-        with Intake(site.settings.http_host, site.settings.http_port) as intake:
+        with site.intake() as intake:
             said = intake.policy()
     except (Unreachable, Refused):
         return ProcessRules(process=name, generation=None, bundle="", refused=())

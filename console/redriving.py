@@ -31,7 +31,7 @@ class StillRedriving(RunFailed):
 
 def intake_of(site: Site) -> Intake:
     """The dispatcher that redrives are asked of."""
-    return Intake(site.settings.http_host, site.settings.http_port)
+    return site.intake()
 
 
 def selection(tasks: Sequence[str], group: str | None, *, everything: bool) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from console.stack.record import StackRecord, read_record, read_secret
 from fleet.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from console.intake import Intake
     from fleet.ledger.reader import LedgerReader
 
 
@@ -68,6 +69,13 @@ class Site:
             return bus_connection(self.stack.bus_admin_port) if self.stack.bus_admin_port else None
         set_ = self.settings.bus_connection
         return None if set_ is None else set_.get_secret_value()
+
+    def intake(self) -> "Intake":
+        """The dispatcher's HTTP intake, for a `with` block."""
+        from console.intake import Intake, bearing
+
+        settings = self.settings
+        return Intake(settings.http_host, settings.http_port, login=bearing(settings.token))
 
     def reader(self) -> "LedgerReader":
         """The ledger, for reading. Raises Unreachable where there is none yet."""

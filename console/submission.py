@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pydantic import AwareDatetime, ValidationError
 
 from console.errors import Refused
-from console.intake import Intake
 from console.output import say
 from console.parameters import split_parameters, typed
 from console.site import Site
@@ -67,7 +66,7 @@ def ask(site: Site, asked: Asked) -> RunAccepted:
     Raises Refused, with the pipeline's line where there is one; Unreachable.
     """
     given = split_parameters(asked.words)
-    with Intake(site.settings.http_host, site.settings.http_port) as intake:
+    with site.intake() as intake:
         types = intake.parameters(asked.pipeline)
         named = _sources_named(given, types, site)
         try:

@@ -15,6 +15,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from dispatcher.access import Access
 from dispatcher.admissions import Admissions
 from dispatcher.http import HttpSite, create_app
 from dispatcher.intake import Intake
@@ -28,6 +29,10 @@ from dispatcher.resend import Resender
 from dispatcher.rules import RULES_EVERY, refreshed
 from dispatcher.supervised import Supervised
 from dispatcher.sweeper import Sweeper
+from fleet.access.access_file import load_access
+from fleet.access.loopback import LoopbackTrust
+from fleet.access.source import IdentitySource
+from fleet.access.tokens import TokenSource
 from fleet.artifacts.folder import FolderStore
 from fleet.bus.bus import INTAKE_QUEUE, open_bus
 from fleet.clock import SystemClock
@@ -106,6 +111,7 @@ async def dispatch(settings: Settings, stop: asyncio.Event, ready_file: Path | N
             pipelines=pipelines,
             reader=reader,
             tracer=tracer,
+            access=Access(identities=_identities(settings), clock=clock),
             loops=loops,
         )
         server = HttpServer(create_app(site), settings.http_host, settings.http_port)
@@ -118,6 +124,13 @@ async def dispatch(settings: Settings, stop: asyncio.Event, ready_file: Path | N
                 write_ready(ready_file, http_port=server.port)
             _log.info("listening on %s port %d", settings.http_host, server.port)
     _log.info("stopped")
+
+
+def _identities(settings: Settings) -> IdentitySource:
+    """Raises AccessFileRefused."""
+    if settings.access_file is None:
+        return LoopbackTrust()
+    return TokenSource(load_access(settings.access_file))
 
 
 async def _until_signalled(settings: Settings, ready_file: Path | None) -> None:

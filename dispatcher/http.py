@@ -16,6 +16,15 @@ from contracts.fact import Fact
 from contracts.pipeline import ParameterSpec
 from contracts.request import PipelineName, RunAccepted, RunRequest
 from contracts.states import State
+from dispatcher.access import (
+    Access,
+    Asker,
+    checked,
+    describe_access,
+    guard,
+    must_reach,
+    must_see,
+)
 from dispatcher.body_limit import BodyLimit
 from dispatcher.faults import PipelineRefused
 from dispatcher.http_approvals import serve_approvals
@@ -45,6 +54,7 @@ class HttpSite:
     pipelines: PipelineFolders
     reader: LedgerReader
     tracer: Tracer
+    access: Access
     loops: tuple[Supervised, ...] = ()
     """While one of these fails, the process is not ready."""
 
@@ -130,9 +140,11 @@ def api() -> FastAPI:
         ),
         docs_url=None,  # its pages load scripts from elsewhere
         redoc_url=None,
+        dependencies=[Depends(checked)],
     )
     app.add_middleware(BodyLimit)
     answer_problems(app)
+    guard(app)
     _runs(app)
     _pipelines(app)
     serve_redrives(app)
@@ -147,6 +159,7 @@ class _Api(FastAPI):
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
         describe_problems(document)
+        describe_access(document)
         return document
 
 
@@ -172,12 +185,15 @@ def _runs(app: FastAPI) -> None:
         },
     )
     async def submit(
+        *,
         site: Sited,
+        asker: Asker,
         body: RunRequest,
         response: Response,
         idempotency_key: KeyHeader = None,
         traceparent: TraceHeader = None,
     ) -> RunAccepted:
+        must_reach(asker, body.scope.tenant)
         request = _keyed(body, idempotency_key)
         with intake_span(site.tracer, "POST /v1/runs", SpanKind.SERVER, traceparent) as span:
             accepted = await site.intake.accept(request, traceparent_of(span))
@@ -188,13 +204,19 @@ def _runs(app: FastAPI) -> None:
 
     @app.get("/v1/runs", tags=["runs"], operation_id="list_runs", summary="Runs, newest first")
     def runs(
+        *,
         site: Sited,
+        asker: Asker,
         limit: Annotated[int, Query(ge=1, le=1000)] = 50,
         state: State | None = None,
         pipeline: PipelineName | None = None,
         tenant: str | None = None,
     ) -> list[RunRow]:
-        return list(site.reader.runs(limit=limit, state=state, pipeline=pipeline, tenant=tenant))
+        if tenant is not None:
+            must_reach(asker, tenant)
+        return site.reader.runs(
+            limit=limit, state=state, pipeline=pipeline, tenant=tenant, tenants=asker.tenants
+        )
 
     @app.get(
         "/v1/runs/{run}",
@@ -203,8 +225,10 @@ def _runs(app: FastAPI) -> None:
         summary="One run with its stages",
         responses={404: PROBLEM | {"description": "No such run, or several."}},
     )
-    def run(site: Sited, run: RunId) -> RunDetail:
-        return site.reader.run(site.reader.find_run(run))
+    def run(site: Sited, asker: Asker, run: RunId) -> RunDetail:
+        detail = site.reader.run(site.reader.find_run(run))
+        must_see(asker, detail.tenant, run)
+        return detail
 
 
 def _pipelines(app: FastAPI) -> None:

@@ -56,6 +56,11 @@ class Settings(BaseSettings):
     console_port: int = Field(default=8790, ge=0, le=65535)
     """Port of the console's pages; 0 takes a free one. The local stack takes a free one unless this
     is set."""
+    access_file: Path | None = None
+    """Whose tokens are believed over HTTP, and what they may do (docs/how-to/let-people-in.md).
+    Without it only this machine is answered, and may do everything."""
+    token: SecretStr | None = None
+    """A token for a dispatcher that asks for one: `fleet` sends it along."""
     relay_every: float = Field(default=0.5, gt=0)
     """Seconds between looks for envelopes that a crash left in the outbox."""
     sweep_every: float = Field(default=2.0, gt=0)
@@ -73,7 +78,7 @@ class Settings(BaseSettings):
     def _folders(cls, value: object) -> object:
         return tuple(value.split(os.pathsep)) if isinstance(value, str) else value
 
-    @field_validator("pipelines", "rules", "lanes_file", "secrets", "sources")
+    @field_validator("pipelines", "rules", "lanes_file", "secrets", "sources", "access_file")
     @classmethod
     def _exists(cls, value: Path | tuple[Path, ...] | None) -> Path | tuple[Path, ...] | None:
         for path in (value,) if isinstance(value, Path) else value or ():

@@ -117,7 +117,6 @@ def _vote(
 ) -> None:
     from console import output
     from console.errors import Refused
-    from console.intake import Intake
     from console.submission import requested_by
 
     site = session.site()
@@ -132,7 +131,7 @@ def _vote(
         "comment": comment,
         "digest": row.digest,
     }
-    with Intake(site.settings.http_host, site.settings.http_port) as intake:
+    with site.intake() as intake:
         voted = intake.vote(whole, asked)
     if as_json:
         output.answer(voted.model_dump_json())

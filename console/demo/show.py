@@ -85,7 +85,7 @@ class Demo:
         """
         site = running.site
         began = time.monotonic()
-        with Intake(site.settings.http_host, site.settings.http_port) as intake:
+        with site.intake() as intake:
             self._submit(inputs, intake)
         with site.reader() as reader:
             progress = Progress(runs_progress, runs_line)

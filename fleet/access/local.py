@@ -37,14 +37,14 @@ class LocalSessions:
 
     def opened(self, key: str, identity: Identity, given: Credentials, now: datetime) -> str:
         """A session for `identity`: the cookie's value. Raises AccessRefused."""
-        _check_is_local(given)
+        check_is_local(given)
         if not hmac.compare_digest(key.strip().encode("utf-8", "replace"), self._key.encode()):
             raise AccessRefused("this is not the key: `fleet up` prints the address with it")
         return self._sealer.seal(_PURPOSE, identity.model_dump(mode="json"), now + LASTS)
 
     def identified(self, given: Credentials, now: datetime) -> Identified:
         """See IdentitySource."""
-        _check_is_local(given)
+        check_is_local(given)
         if (cookie := given.cookies.get(COOKIE)) is None:
             raise AccessRefused("nobody is logged in")
         try:
@@ -81,7 +81,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _check_is_local(given: Credentials) -> None:
+def check_is_local(given: Credentials) -> None:
     # A page elsewhere can make a browser here connect under a name of its own (DNS rebinding).
     host = given.headers.get("host", "")
     name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host

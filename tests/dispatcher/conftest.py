@@ -9,12 +9,15 @@ import pytest
 
 import policies
 from contracts.request import RunRequest
+from dispatcher.access import Access
 from dispatcher.intake import Intake
 from dispatcher.pipeline_folder import PipelineFolders
 from dispatcher.redrives import Redrives
 from dispatcher.resend import Resender
+from fleet.access.loopback import LoopbackTrust
 from fleet.artifacts.folder import FolderStore
 from fleet.bus.bus import open_bus
+from fleet.clock import SystemClock
 from fleet.lanes import load_lanes
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
@@ -23,6 +26,10 @@ from policies.gate import PolicyGate
 from tests.dispatcher.pipelines import REGISTRY, a_folder
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+ON_LOOPBACK = Access(identities=LoopbackTrust(), clock=SystemClock())
+"""As `fleet up` has it: this machine, and no tokens."""
 
 
 class Hands:

@@ -21,7 +21,7 @@ from dispatcher.resend import Resender
 from dispatcher.supervised import Supervised
 from fleet.http_server import AddressTaken, HttpServer
 from fleet.ledger.reader import LedgerReader
-from tests.dispatcher.conftest import a_request
+from tests.dispatcher.conftest import ON_LOOPBACK, a_request
 from tests.dispatcher.pipelines import YAML
 
 _TRACE = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
@@ -59,6 +59,7 @@ def app(
         pipelines=intake.pipelines,
         reader=reader,
         tracer=tracer,
+        access=ON_LOOPBACK,
         loops=(loop,),
     )
     return create_app(site)
@@ -67,7 +68,7 @@ def app(
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://dispatcher") as opened:
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as opened:
         yield opened
 
 

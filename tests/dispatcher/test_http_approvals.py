@@ -16,7 +16,7 @@ from dispatcher.resend import Resender
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
 from fleet.ledger.rows import ApprovalAsked, Claim, Claimed, Record
-from tests.dispatcher.conftest import Hands, a_request
+from tests.dispatcher.conftest import ON_LOOPBACK, Hands, a_request
 
 
 @pytest.fixture
@@ -30,9 +30,10 @@ async def client(
         pipelines=intake.pipelines,
         reader=reader,
         tracer=TracerProvider().get_tracer("dispatcher"),
+        access=ON_LOOPBACK,
     )
     transport = httpx.ASGITransport(create_app(site))
-    async with httpx.AsyncClient(transport=transport, base_url="http://dispatcher") as opened:
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as opened:
         yield opened
 
 

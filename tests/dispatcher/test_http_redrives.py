@@ -13,7 +13,7 @@ from dispatcher.redrives import Redrives
 from dispatcher.resend import Resender
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
-from tests.dispatcher.conftest import Hands, Hurried
+from tests.dispatcher.conftest import ON_LOOPBACK, Hands, Hurried
 from tests.dispatcher.failing import fail_next, failed_runs
 
 WHO = {"requester": "ana", "reason": "the source is back"}
@@ -30,6 +30,7 @@ def app(intake: Intake, redrives: Redrives, resender: Resender, reader: LedgerRe
             pipelines=intake.pipelines,
             reader=reader,
             tracer=tracer,
+            access=ON_LOOPBACK,
         )
     )
 
@@ -37,7 +38,7 @@ def app(intake: Intake, redrives: Redrives, resender: Resender, reader: LedgerRe
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://dispatcher") as opened:
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as opened:
         yield opened
 
 

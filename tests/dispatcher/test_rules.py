@@ -16,7 +16,7 @@ from dispatcher.rules import refreshed
 from fleet.lanes import load_lanes
 from fleet.ledger.reader import LedgerReader
 from policies.live import LiveGate
-from tests.dispatcher.conftest import a_request
+from tests.dispatcher.conftest import ON_LOOPBACK, a_request
 from tests.policies.cases import RULES
 from tests.policies.test_live import BAD, Edit, edit, raised
 
@@ -53,9 +53,10 @@ async def test_a_bad_bundle_leaves_the_last_good_one_deciding(
         pipelines=live.pipelines,
         reader=reader,
         tracer=TracerProvider().get_tracer("dispatcher"),
+        access=ON_LOOPBACK,
     )
     transport = httpx.ASGITransport(create_app(site))
-    async with httpx.AsyncClient(transport=transport, base_url="http://dispatcher") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         said = (await client.get("/v1/policy")).json()
     assert said["generation"] == gate.generation
     assert said["refused"]
