@@ -39,6 +39,7 @@ from fleet.clock import SystemClock
 from fleet.errors import FleetError
 from fleet.http_server import HttpServer
 from fleet.lanes import load_lanes
+from fleet.ledger.browse import LedgerBrowser
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
 from fleet.loop import run
@@ -72,6 +73,7 @@ async def dispatch(settings: Settings, stop: asyncio.Event, ready_file: Path | N
         ledger = await opened.enter_async_context(await Ledger.open(settings.ledger_address))
         tracer = opened.enter_context(start_telemetry("dispatcher", ledger)).tracer
         reader = opened.enter_context(LedgerReader(settings.ledger_address))
+        browser = opened.enter_context(LedgerBrowser(settings.ledger_address))
         bus = await opened.enter_async_context(open_bus(settings.bus_address, store))
         relay = OutboxRelay(ledger, bus, clock, settings.relay_every)
         sweeper = Sweeper(ledger, clock, settings.sweep_every)
@@ -110,6 +112,7 @@ async def dispatch(settings: Settings, stop: asyncio.Event, ready_file: Path | N
             resender=resender,
             pipelines=pipelines,
             reader=reader,
+            browser=browser,
             tracer=tracer,
             access=Access(identities=_identities(settings), clock=clock),
             loops=loops,

@@ -39,6 +39,15 @@ ACTIONS: dict[str, Action] = {
     "list_approvals": Action.FLEET_SEE,
     "vote": Action.APPROVAL_VOTE,
     "get_policy": Action.FLEET_SEE,
+    "list_tasks": Action.RUN_SEE,
+    "list_history": Action.FLEET_SEE,
+    "get_task": Action.FLEET_SEE,
+    "get_trace": Action.FLEET_SEE,
+    "list_artifacts": Action.ARTIFACT_SEE,
+    "get_artifact": Action.ARTIFACT_SEE,
+    "list_lanes": Action.FLEET_SEE,
+    "list_workers": Action.FLEET_SEE,
+    "list_acts": Action.FLEET_SEE,
 }
 """What each operation is, by its id."""
 OPEN = frozenset({"live", "ready"})

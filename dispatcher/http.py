@@ -29,6 +29,7 @@ from dispatcher.body_limit import BodyLimit
 from dispatcher.faults import PipelineRefused
 from dispatcher.http_approvals import serve_approvals
 from dispatcher.http_cancel import serve_cancellations
+from dispatcher.http_looking import serve_looking
 from dispatcher.http_policy import serve_policy
 from dispatcher.http_redrives import serve_redrives
 from dispatcher.intake import Intake
@@ -39,6 +40,7 @@ from dispatcher.redrives import Redrives
 from dispatcher.resend import Resender
 from dispatcher.supervised import Supervised
 from dispatcher.traces import intake_span, note_run
+from fleet.ledger.browse import LedgerBrowser
 from fleet.ledger.reader import LedgerReader
 from fleet.ledger.rows import RunDetail, RunRow
 from fleet.telemetry.context import traceparent_of
@@ -53,6 +55,7 @@ class HttpSite:
     resender: Resender
     pipelines: PipelineFolders
     reader: LedgerReader
+    browser: LedgerBrowser
     tracer: Tracer
     access: Access
     loops: tuple[Supervised, ...] = ()
@@ -151,6 +154,7 @@ def api() -> FastAPI:
     serve_approvals(app)
     serve_policy(app)
     serve_cancellations(app)
+    serve_looking(app)
     _health(app)
     return app
 

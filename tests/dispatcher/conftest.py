@@ -19,6 +19,7 @@ from fleet.artifacts.folder import FolderStore
 from fleet.bus.bus import open_bus
 from fleet.clock import SystemClock
 from fleet.lanes import load_lanes
+from fleet.ledger.browse import LedgerBrowser
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
 from policies.bundle import load_bundle
@@ -76,6 +77,12 @@ async def ledger(address: str) -> AsyncIterator[Ledger]:
 @pytest.fixture
 def reader(ledger: Ledger, address: str) -> Iterator[LedgerReader]:
     with LedgerReader(address) as opened:
+        yield opened
+
+
+@pytest.fixture
+def browser(ledger: Ledger, address: str) -> Iterator[LedgerBrowser]:
+    with LedgerBrowser(address) as opened:
         yield opened
 
 

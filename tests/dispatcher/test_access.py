@@ -25,6 +25,7 @@ from fleet.access.loopback import LoopbackTrust
 from fleet.access.tokens import TokenSource
 from fleet.clock import SystemClock
 from fleet.http_server import HttpServer
+from fleet.ledger.browse import LedgerBrowser
 from fleet.ledger.reader import LedgerReader
 from tests.dispatcher.conftest import a_request
 from tests.fleet.access.issuer import AUDIENCE, LoopbackIssuer, issuing
@@ -71,7 +72,12 @@ def access(issuer: LoopbackIssuer, tmp_path: Path) -> Access:
 
 @pytest.fixture
 def app(
-    intake: Intake, redrives: Redrives, resender: Resender, reader: LedgerReader, access: Access
+    intake: Intake,
+    redrives: Redrives,
+    resender: Resender,
+    reader: LedgerReader,
+    browser: LedgerBrowser,
+    access: Access,
 ) -> FastAPI:
     return create_app(
         HttpSite(
@@ -80,6 +86,7 @@ def app(
             resender=resender,
             pipelines=intake.pipelines,
             reader=reader,
+            browser=browser,
             tracer=TracerProvider().get_tracer("dispatcher"),
             access=access,
         )

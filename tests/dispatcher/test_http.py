@@ -20,6 +20,7 @@ from dispatcher.redrives import Redrives
 from dispatcher.resend import Resender
 from dispatcher.supervised import Supervised
 from fleet.http_server import AddressTaken, HttpServer
+from fleet.ledger.browse import LedgerBrowser
 from fleet.ledger.reader import LedgerReader
 from tests.dispatcher.conftest import ON_LOOPBACK, a_request
 from tests.dispatcher.pipelines import YAML
@@ -49,6 +50,7 @@ def app(
     redrives: Redrives,
     resender: Resender,
     reader: LedgerReader,
+    browser: LedgerBrowser,
     tracer: Tracer,
     loop: Supervised,
 ) -> FastAPI:
@@ -58,6 +60,7 @@ def app(
         resender=resender,
         pipelines=intake.pipelines,
         reader=reader,
+        browser=browser,
         tracer=tracer,
         access=ON_LOOPBACK,
         loops=(loop,),
@@ -131,7 +134,7 @@ async def test_two_different_keys_are_refused(client: httpx.AsyncClient) -> None
 
 
 async def test_the_run_continues_the_callers_trace(
-    client: httpx.AsyncClient, reader: LedgerReader
+    client: httpx.AsyncClient, reader: LedgerReader, browser: LedgerBrowser
 ) -> None:
     """One trace from the upstream system on; without one, the run begins its own."""
     told = await client.post("/v1/runs", json=_body(), headers={"traceparent": _TRACE})

@@ -13,6 +13,7 @@ from dispatcher.http import HttpSite, create_app
 from dispatcher.intake import Intake
 from dispatcher.redrives import Redrives
 from dispatcher.resend import Resender
+from fleet.ledger.browse import LedgerBrowser
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
 from fleet.ledger.rows import ApprovalAsked, Claim, Claimed, Record
@@ -21,7 +22,11 @@ from tests.dispatcher.conftest import ON_LOOPBACK, Hands, a_request
 
 @pytest.fixture
 async def client(
-    intake: Intake, redrives: Redrives, resender: Resender, reader: LedgerReader
+    intake: Intake,
+    redrives: Redrives,
+    resender: Resender,
+    reader: LedgerReader,
+    browser: LedgerBrowser,
 ) -> AsyncIterator[httpx.AsyncClient]:
     site = HttpSite(
         intake=intake,
@@ -29,6 +34,7 @@ async def client(
         resender=resender,
         pipelines=intake.pipelines,
         reader=reader,
+        browser=browser,
         tracer=TracerProvider().get_tracer("dispatcher"),
         access=ON_LOOPBACK,
     )

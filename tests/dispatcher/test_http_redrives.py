@@ -11,6 +11,7 @@ from dispatcher.http import HttpSite, create_app
 from dispatcher.intake import Intake
 from dispatcher.redrives import Redrives
 from dispatcher.resend import Resender
+from fleet.ledger.browse import LedgerBrowser
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
 from tests.dispatcher.conftest import ON_LOOPBACK, Hands, Hurried
@@ -20,7 +21,13 @@ WHO = {"requester": "ana", "reason": "the source is back"}
 
 
 @pytest.fixture
-def app(intake: Intake, redrives: Redrives, resender: Resender, reader: LedgerReader) -> FastAPI:
+def app(
+    intake: Intake,
+    redrives: Redrives,
+    resender: Resender,
+    reader: LedgerReader,
+    browser: LedgerBrowser,
+) -> FastAPI:
     tracer = TracerProvider().get_tracer("dispatcher")
     return create_app(
         HttpSite(
@@ -29,6 +36,7 @@ def app(intake: Intake, redrives: Redrives, resender: Resender, reader: LedgerRe
             resender=resender,
             pipelines=intake.pipelines,
             reader=reader,
+            browser=browser,
             tracer=tracer,
             access=ON_LOOPBACK,
         )
@@ -151,6 +159,7 @@ async def test_a_task_is_tried_again_with_its_payload_edited(
     intake: Intake,
     ledger: Ledger,
     reader: LedgerReader,
+    browser: LedgerBrowser,
     clock: Hands,
     hurried: Hurried,
 ) -> None:
@@ -181,6 +190,7 @@ async def test_an_edit_that_makes_no_payload_is_refused(
     intake: Intake,
     ledger: Ledger,
     reader: LedgerReader,
+    browser: LedgerBrowser,
     clock: Hands,
 ) -> None:
     """Each path with its fault; nothing is promised."""

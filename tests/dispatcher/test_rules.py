@@ -14,6 +14,7 @@ from dispatcher.redrives import Redrives
 from dispatcher.resend import Resender
 from dispatcher.rules import refreshed
 from fleet.lanes import load_lanes
+from fleet.ledger.browse import LedgerBrowser
 from fleet.ledger.reader import LedgerReader
 from policies.live import LiveGate
 from tests.dispatcher.conftest import ON_LOOPBACK, a_request
@@ -27,6 +28,7 @@ async def test_a_bad_bundle_leaves_the_last_good_one_deciding(
     redrives: Redrives,
     resender: Resender,
     reader: LedgerReader,
+    browser: LedgerBrowser,
     tmp_path: Path,
     what: str,
     name: str,
@@ -52,6 +54,7 @@ async def test_a_bad_bundle_leaves_the_last_good_one_deciding(
         resender=resender,
         pipelines=live.pipelines,
         reader=reader,
+        browser=browser,
         tracer=TracerProvider().get_tracer("dispatcher"),
         access=ON_LOOPBACK,
     )

@@ -7,12 +7,12 @@ from fastapi.responses import FileResponse
 
 from console.web.drawing import graph
 from console.web.faults import Forbidden, NotThere
-from console.web.leaving import leaving
 from console.web.preview import preview
 from console.web.render import page
 from console.web.visit import Acting, Visit, Visited
 from contracts.access import Action
 from contracts.artifact import ArtifactPointer
+from fleet.access.leaving import leaving
 from fleet.artifacts.errors import ArtifactDamaged, ArtifactMissing
 from fleet.ledger.browse import Lineage, published_to
 from fleet.ledger.rows import ArtifactRow, RunDetail, StageRow, TaskDetail
@@ -78,7 +78,7 @@ def serve(app: FastAPI) -> None:
         one = _opened(visit, task, epoch, position)
         visit.must(Action.ARTIFACT_SEE, one.run.tenant)
         path = visit.site.store.local_path(one.pointer)
-        decision = leaving(visit, one.task, one.pointer, path)
+        decision = leaving(visit.site.gate.now, visit.identity, one.task, one.pointer, path)
         if not decision.allowed:
             raise Forbidden("; ".join(reason.text for reason in decision.reasons))
         # Never shown by the browser itself: a page made of somebody's bytes would be this site's.
@@ -98,7 +98,7 @@ def _page(visit: Visit, one: Opened) -> Response:
     shown, decision, trouble = None, None, None
     try:
         path = site.store.local_path(one.pointer)
-        decision = leaving(visit, one.task, one.pointer, path)
+        decision = leaving(visit.site.gate.now, visit.identity, one.task, one.pointer, path)
         if decision.allowed:
             shown = preview(path, one.pointer.media_type, one.pointer.name)
     except (ArtifactDamaged, ArtifactMissing) as fault:

@@ -1,4 +1,4 @@
-"""Whether an artifact's bytes may leave for somebody's browser: the publish gate is asked again.
+"""Whether an artifact's bytes may leave for somebody: the publish gate is asked again.
 
 What was stored for a tenant's people was decided on when it was stored, by the rules of then. These
 are the rules of now, for this very person: people of a tenant get what was published to that
@@ -8,29 +8,32 @@ tenant, looked through again; people of the fleet get what the fleet's own audie
 from functools import lru_cache
 from pathlib import Path
 
-from console.web.faults import NotThere
-from console.web.visit import Visit
+from contracts.access import Identity
 from contracts.artifact import ArtifactPointer, Audience
 from contracts.decision import Decision, Gate
 from fleet.ledger.browse import published_to
+from fleet.ledger.errors import UnknownRow
 from fleet.ledger.rows import TaskDetail
 from fleet.telemetry.redact import this_machine
+from policies.gate import PolicyGate
 from policies.scan import ScanReport, scan_file
 
 
-def leaving(visit: Visit, task: TaskDetail, pointer: ArtifactPointer, path: Path) -> Decision:
-    """The decision on letting these bytes go to whoever visits.
+def leaving(
+    gate: PolicyGate, identity: Identity, task: TaskDetail, pointer: ArtifactPointer, path: Path
+) -> Decision:
+    """The decision on letting the bytes at `path`, made by `task`, go to somebody.
 
-    Raises NotThere for what a tenant's people may not even know of.
+    Raises UnknownRow for what a tenant's people may not even know of.
     """
-    tenants = visit.identity.tenants
+    tenants = identity.tenants
     if tenants is not None and not published_to(pointer, tenants):
-        raise NotThere("there is no such artifact")
+        raise UnknownRow("there is no such artifact")
     audience = Audience.INTERNAL if tenants is None else Audience.TENANT
     report = ScanReport(scanned=False)
     if audience is Audience.TENANT:
         report = _scanned(pointer.digest, pointer.media_type, path)
-    return visit.site.gate.now.decide_values(
+    return gate.decide_values(
         Gate.PUBLISH,
         {
             "lane": task.lane,
