@@ -38,6 +38,8 @@ ACTIONS: dict[str, Action] = {
     "resend_message": Action.DEAD_LETTER_EDIT,
     "list_approvals": Action.FLEET_SEE,
     "vote": Action.APPROVAL_VOTE,
+    "cancel_run": Action.RUN_CANCEL,
+    "cancel_task": Action.RUN_CANCEL,
     "get_policy": Action.FLEET_SEE,
     "list_tasks": Action.RUN_SEE,
     "list_history": Action.FLEET_SEE,

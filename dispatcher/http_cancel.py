@@ -7,6 +7,7 @@ from pydantic import Field
 
 from contracts.fact import StrictFact
 from contracts.request import Requester
+from dispatcher.access import Asker, must_see
 from dispatcher.intake import Intake
 from dispatcher.problems import RESPONSE as PROBLEM
 from fleet.ledger.cancel import Cancelled
@@ -52,9 +53,13 @@ def serve_cancellations(app: FastAPI) -> None:
         responses=_RESPONSES,
         openapi_extra=_BODY,
     )
-    async def cancel_run(intake: Served, run: RunId, body: CancellationAsked) -> Cancelled:
+    async def cancel_run(
+        intake: Served, asker: Asker, run: RunId, body: CancellationAsked
+    ) -> Cancelled:
+        found = intake.reader.find_run(run)
+        must_see(asker, intake.reader.run(found).tenant, run)
         return await intake.ledger.cancel_run(
-            intake.reader.find_run(run),
+            found,
             body.requester,
             body.reason,
             intake.clock.now(),
@@ -69,9 +74,14 @@ def serve_cancellations(app: FastAPI) -> None:
         responses=_RESPONSES,
         openapi_extra=_BODY,
     )
-    async def cancel_task(intake: Served, task: TaskId, body: CancellationAsked) -> Cancelled:
+    async def cancel_task(
+        intake: Served, asker: Asker, task: TaskId, body: CancellationAsked
+    ) -> Cancelled:
+        found = intake.reader.find_task(task)
+        run = intake.reader.task(found).run
+        must_see(asker, intake.reader.run(run).tenant, run)
         return await intake.ledger.cancel_task(
-            intake.reader.find_task(task),
+            found,
             body.requester,
             body.reason,
             intake.clock.now(),

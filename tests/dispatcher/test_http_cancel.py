@@ -12,17 +12,22 @@ from dispatcher.http import HttpSite, create_app
 from dispatcher.intake import Intake
 from dispatcher.redrives import Redrives
 from dispatcher.resend import Resender
+from fleet.ledger.browse import LedgerBrowser
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
 from fleet.ledger.rows import Claim, Claimed
-from tests.dispatcher.conftest import Hands, a_request
+from tests.dispatcher.conftest import ON_LOOPBACK, Hands, a_request
 
 WHY = {"requester": "ana", "reason": "the wrong month"}
 
 
 @pytest.fixture
 async def client(
-    intake: Intake, redrives: Redrives, resender: Resender, reader: LedgerReader
+    intake: Intake,
+    redrives: Redrives,
+    resender: Resender,
+    reader: LedgerReader,
+    browser: LedgerBrowser,
 ) -> AsyncIterator[httpx.AsyncClient]:
     site = HttpSite(
         intake=intake,
@@ -30,10 +35,12 @@ async def client(
         resender=resender,
         pipelines=intake.pipelines,
         reader=reader,
+        browser=browser,
         tracer=TracerProvider().get_tracer("dispatcher"),
+        access=ON_LOOPBACK,
     )
     transport = httpx.ASGITransport(create_app(site))
-    async with httpx.AsyncClient(transport=transport, base_url="http://dispatcher") as opened:
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as opened:
         yield opened
 
 
