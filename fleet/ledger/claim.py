@@ -26,7 +26,7 @@ from fleet.ledger.moves import (
 )
 from fleet.ledger.promise import take_back
 from fleet.ledger.rows import Claim, Claimed, NotClaimed, WhyNot
-from fleet.ledger.types import AnyRow, UtcTime
+from fleet.ledger.types import AnyRow, UtcTime, key
 
 LEASE_EXPIRED = {
     "kind": FaultKind.TIMED_OUT.value,
@@ -36,6 +36,8 @@ LEASE_EXPIRED = {
 }
 
 _t, _o = tables.task.c, tables.outbox.c
+
+_brought = bindparam("b_digest", type_=key(64))
 
 # Of the promise while it stands; then of the one that was taken up. One look by a unique key.
 _promised = func.coalesce(
@@ -57,7 +59,7 @@ _take = (
             _t.state == State.RETRYING.value,
             and_(_t.state == State.RUNNING.value, _t.lease_until < bindparam("b_now")),
         ),
-        or_(bindparam("b_digest") == "", _promised.in_(["", bindparam("b_digest")])),
+        or_(_brought == "", _promised.in_(["", _brought])),
     )
     .values(
         promised=_promised,
