@@ -69,7 +69,7 @@ def _static(app: FastAPI) -> None:
 def _faults(app: FastAPI) -> None:
     async def answered(request: Request, cause: Exception) -> Response:
         if isinstance(cause, AccessRefused):
-            return _to_login(request)
+            return _to_login(request, cause)
         status, title, said = _told(cause)
         if status >= 500:
             _log.warning("%s %s: %s", request.method, request.url.path, said)
@@ -108,7 +108,10 @@ def _told(cause: Exception) -> tuple[int, str, str]:
     return status, title, said
 
 
-def _to_login(request: Request) -> Response:
+def _to_login(request: Request, cause: AccessRefused) -> Response:
+    """Nobody logs in here where tokens are asked for: they are told why theirs does not do."""
+    if site_of(request).local is None:
+        return plain_page("fault.html", status=401, title="Who are you?", message=str(cause))
     if request.url.path == "/live" or "x-live" in request.headers:
         return Response("log in again", status_code=401, media_type="text/plain")
     if request.method != "GET":

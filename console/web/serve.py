@@ -12,8 +12,11 @@ from console.web.beat import Beat
 from console.web.bus_view import BusView
 from console.web.site import WebSite
 from console.web.trends import Trends
+from fleet.access.access_file import load_access
 from fleet.access.local import LocalSessions, local_key
 from fleet.access.seal import Sealer
+from fleet.access.source import IdentitySource
+from fleet.access.tokens import TokenSource
 from fleet.artifacts.folder import FolderStore
 from fleet.clock import SystemClock
 from fleet.http_server import HttpServer
@@ -23,6 +26,7 @@ from fleet.ledger.ledger import Ledger
 from fleet.ledger.pulse import Pulse
 from fleet.ledger.reader import LedgerReader
 from fleet.ready import write_ready
+from fleet.settings import Settings
 from policies.live import LiveGate
 
 if TYPE_CHECKING:
@@ -60,7 +64,7 @@ def _web_site(site: Site, opened: contextlib.AsyncExitStack) -> WebSite:
     lanes = load_lanes(settings.lanes_file)
     pulse = opened.enter_context(Pulse(address))
     key = local_key(settings.home)
-    local = LocalSessions(key)
+    local, identities = _logins(settings, key)
     return WebSite(
         settings=settings,
         clock=clock,
@@ -73,11 +77,21 @@ def _web_site(site: Site, opened: contextlib.AsyncExitStack) -> WebSite:
         bus=BusView(_ask(site), clock),
         trends=Trends(pulse),
         beat=Beat(pulse),
-        identities=local,
+        identities=identities,
         sealer=Sealer(key.encode()),
         local=local,
+        secure=local is None,
         dispatcher=(settings.http_host, settings.http_port),
     )
+
+
+def _logins(settings: Settings, key: str) -> tuple[LocalSessions | None, IdentitySource]:
+    """Tokens where an access file says whose are believed, else the local login. Raises
+    AccessFileRefused."""
+    if settings.access_file is not None:
+        return None, TokenSource(load_access(settings.access_file))
+    local = LocalSessions(key)
+    return local, local
 
 
 def _ask(site: Site) -> "BusAsk | None":

@@ -1,5 +1,6 @@
 """What the pages work with. Built by `python -m console`, and by tests."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from console.intake import Intake
@@ -43,6 +44,6 @@ class WebSite:
     secure: bool = field(default=False)
     """Whether browsers come over TLS: then cookies go nowhere else."""
 
-    def intake(self) -> Intake:
-        """The dispatcher, for a `with` block."""
-        return Intake(*self.dispatcher)
+    def intake(self, login: Mapping[str, str]) -> Intake:
+        """The dispatcher, for a `with` block. `login`: headers that say who asks it."""
+        return Intake(*self.dispatcher, login=login)

@@ -10,11 +10,13 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from fastapi import Depends, Request
 from fastapi.responses import RedirectResponse
 
+from console.intake import Intake
 from console.web.faults import Forbidden, NotThere, Unusable
 from console.web.site import WebSite
 from contracts.access import Action, Identity, refusal
 from fleet.access.errors import AccessRefused
 from fleet.access.source import Credentials
+from fleet.access.tokens import login_headers
 from fleet.ledger.rows import RunDetail, RunRow
 
 LARGEST_FORM = 512 * 1024
@@ -41,6 +43,10 @@ class Visit:
         """Raises Forbidden with the reason."""
         if (why := self.refused(action, tenant)) is not None:
             raise Forbidden(why)
+
+    def intake(self) -> Intake:
+        """The dispatcher, asked in this person's name; for a `with` block."""
+        return self.site.intake(login_headers(self.request.headers))
 
     def may_see(self, run: RunRow | RunDetail) -> None:
         """Raises NotThere for a run of a tenant that is not theirs: not even that it exists."""

@@ -6,7 +6,7 @@ Sources: RFC 7519 and 8725; Microsoft identity platform, access token claims; Cl
 Validate JWTs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -77,6 +77,11 @@ class TokenSource:
             raise AccessRefused("this login is not genuine, or not for this application") from None
         _check_times(claims, now)
         return issuer, claims
+
+
+def login_headers(given: Mapping[str, str]) -> dict[str, str]:
+    """The headers of a request that say who asks: to be sent along by who asks in their behalf."""
+    return {name: given[name] for name in (_CLOUDFLARE_HEADER, "authorization") if name in given}
 
 
 def _tokens(given: Credentials) -> Iterator[tuple[str, frozenset[IssuerKind]]]:

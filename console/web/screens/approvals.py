@@ -36,7 +36,7 @@ def serve(app: FastAPI) -> None:
             "comment": form.said("reason", "why"),
             "digest": form.get("digest", ""),
         }
-        with visit.site.intake() as intake:
+        with visit.intake() as intake:
             voted = intake.vote(held, asked)
         by = ", ".join(voted.approved_by) or "nobody"
         said = f"It is {voted.state}; approved by {by} ({voted.needed} are needed)."

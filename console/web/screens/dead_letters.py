@@ -48,7 +48,7 @@ def _groups(app: FastAPI) -> None:
         chosen: dict[str, Any] = {"group": group} if group else {"everything": True}
         if form.get("way") == "dry_run":
             asked = {**chosen, "requester": visit.identity.name, "reason": "dry run"}
-            with visit.site.intake() as intake:
+            with visit.intake() as intake:
                 preview = intake.preview(asked)
             if group:
                 return _group_page(visit, group, None, preview=preview)
@@ -61,7 +61,7 @@ def _groups(app: FastAPI) -> None:
             "reason": form.said("reason", "why"),
             "per_second": _rate(form.get("per_second", "")),
         }
-        with visit.site.intake() as intake:
+        with visit.intake() as intake:
             job = intake.redrive(asked)
         return visit.back_to(f"/redrives/{job.job}", f"{job.total:,} tasks are being redriven.")
 
@@ -85,7 +85,7 @@ def _redrives(app: FastAPI) -> None:
     @app.post("/redrives/{job}/cancel")
     def cancel(visit: FleetVisited, form: Acting, job: str) -> Response:
         visit.must(Action.DEAD_LETTER_REDRIVE)
-        with visit.site.intake() as intake:
+        with visit.intake() as intake:
             intake.cancel_redrive(job, visit.identity.name)
         return visit.back_to(f"/redrives/{job}", "It goes no further.")
 
@@ -105,7 +105,7 @@ def _messages(app: FastAPI) -> None:
             "dry_run": trying,
             **_edit(form),
         }
-        with visit.site.intake() as intake:
+        with visit.intake() as intake:
             answer = intake.resend(queue, number, asked)
         if trying:
             return _message_page(visit, queue, number, form=form, edit=answer.edit)

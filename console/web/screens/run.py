@@ -114,7 +114,7 @@ def serve(app: FastAPI) -> None:
     def cancel(visit: Visited, form: Acting, run: str) -> Response:
         detail = _found(visit, run)
         visit.must(Action.RUN_CANCEL, detail.tenant)
-        with visit.site.intake() as intake:
+        with visit.intake() as intake:
             intake.cancel_run(detail.run, visit.identity.name, form.said("reason", "why"))
         return visit.back_to(
             f"/runs/{detail.run}", "Cancellation was asked for; what is running may still end."

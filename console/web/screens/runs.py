@@ -52,7 +52,7 @@ def serve(app: FastAPI) -> None:
 
 def _cancelled(visit: Visited, runs: list[str], reason: str) -> str:
     done, refused = 0, []
-    with visit.site.intake() as intake:
+    with visit.intake() as intake:
         for run in runs:
             found = visit.site.reader.run(run)
             visit.may_see(found)

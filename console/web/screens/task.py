@@ -61,7 +61,7 @@ def serve(app: FastAPI) -> None:
         }
         if not trying and (form.get("attempt") or str(detail.attempt)) != str(detail.attempt):
             raise Forbidden("The task was tried again since this page was loaded. Look at it anew.")
-        with visit.site.intake() as intake:
+        with visit.intake() as intake:
             answer = intake.retry(detail.task, asked)
         if trying:
             return _page(visit, detail, payload=form.get("payload"), edit=answer.edit)
