@@ -80,11 +80,19 @@ def _schema(payload: type[Payload]) -> dict[str, Any]:
     return payload.model_json_schema()
 
 
+@functools.cache
+def _marks(payload: type[Payload], mark: str) -> bool:
+    """Whether any field is marked so: most payloads of most kinds have none to search for."""
+    return f"'x-leaf': {mark!r}" in repr(_schema(payload))
+
+
 def marked_values(payload: type[Payload], values: dict[str, Any], mark: str) -> list[str]:
     """The values of fields marked `mark` ("pipeline-file" or "source"), nested too, sorted.
 
     `values` is a dumped instance of `payload`. Collections are searched by the schema's shape.
     """
+    if not _marks(payload, mark):
+        return []
     schema = _schema(payload)
     found: set[str] = set()
 

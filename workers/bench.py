@@ -1,8 +1,7 @@
 """The workbench of an attempt: the typed payload, inputs proven by digest, a scratch folder."""
 
 import contextlib
-import shutil
-import tempfile
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from fleet.sources import SourceUnknown, addresses
 from workers.input_files import input_files
 from workers.site import Site
 from workers.stages.handler import Signals, StageFault, Workbench
+from workers.stages.scratch import Scratch
 
 SHELVES = ".inputs"
 """In the scratch folder: where inputs are listed that are too many to be held."""
@@ -35,17 +35,28 @@ NO_SIGNALS: Signals = NoSignals()
 
 
 @contextlib.contextmanager
-def scratch_folder(root: Path) -> Iterator[Path]:
-    """An empty folder of one attempt, gone afterwards with everything in it."""
-    root.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=root))
+def scratch_folder(root: Path) -> Iterator[Scratch]:
+    """The folder of one attempt, gone afterwards with everything in it."""
+    scratch = Scratch(root)
     try:
-        yield folder
+        yield scratch
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        scratch.remove()
 
 
-def laid_out(envelope: Envelope, scratch: Path, site: Site) -> Workbench:
+def names_sources(envelope: Envelope, site: Site) -> bool:
+    """Whether addresses of sources have to be looked up. Raises UnknownKind."""
+    model = site.registry.find(envelope.kind, envelope.version)
+    return bool(marked_values(model, envelope.body.payload, "source"))
+
+
+def reads_files(envelope: Envelope, site: Site) -> bool:
+    """Whether laying out the bench takes more than its payload. Raises UnknownKind."""
+    body = envelope.body
+    return bool(body.files or any(body.inputs.values()) or names_sources(envelope, site))
+
+
+def laid_out(envelope: Envelope, scratch: Scratch, site: Site) -> Workbench:
     """The workbench of an envelope. Blocking: it reads every input to prove its digest.
 
     Raises StageFault for a payload that does not fit its model, a source that is not registered
@@ -58,13 +69,15 @@ def laid_out(envelope: Envelope, scratch: Path, site: Site) -> Workbench:
         return Workbench(
             payload=payload,
             inputs={
-                stage: input_files(pointers, scratch / SHELVES / stage, site.store)
+                stage: input_files(
+                    pointers, functools.partial(scratch.place, SHELVES, stage), site.store
+                )
                 for stage, pointers in envelope.body.inputs.items()
             },
             files={name: site.store.local_path(p) for name, p in envelope.body.files.items()},
             sources=addresses(site.sources_file, named),
             scope=envelope.scope,
-            scratch=scratch,
+            folder=scratch,
             signals=NO_SIGNALS,
         )
     except ValidationError as faults:

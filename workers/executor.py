@@ -6,12 +6,10 @@ promised again; after it the ledger says that the task is closed, and the delive
 unrun. Locks may be lost at any time: correctness rests on the lease and its epoch.
 """
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -42,17 +40,19 @@ from fleet.telemetry import names
 from fleet.telemetry.context import traceparent_of
 from fleet.telemetry.redact import redacted, redacted_json
 from policies.retry import Advance, Close, Release, RetryAt, decide
-from workers.bench import laid_out, scratch_folder
+from workers.bench import laid_out, names_sources, reads_files, scratch_folder
 from workers.execute_facts import execute_facts
 from workers.gathering import gathered
 from workers.guard import failed
 from workers.leases import End, Lease
+from workers.off_loop import off_loop_if
 from workers.outputs import inputs_of, release
 from workers.rules_in_time import gate_of
 from workers.runner import AttemptEnded, TimedOut
 from workers.site import Site
 from workers.spans import outcome_attributes, process_span, run_span, settle_span
 from workers.stages.handler import StageFault
+from workers.stages.scratch import Scratch
 
 _log = logging.getLogger(__name__)
 
@@ -166,7 +166,9 @@ async def carried_out(envelope: Envelope, lane: Lane, lease: Lease, site: Site) 
             match outcome:
                 case Produced(outputs=outputs) | Failed(evidence=outputs):
                     found = outcome.partitions or () if isinstance(outcome, Produced) else ()
-                    released = await asyncio.to_thread(release, outputs, envelope, site, found)
+                    released = await off_loop_if(
+                        bool(outputs or found), release, outputs, envelope, site, found
+                    )
                 case Interrupted():
                     return Attempted(outcome=outcome, decisions=(permitted,))
     except ArtifactRefused as refused:
@@ -187,7 +189,7 @@ async def decided(envelope: Envelope, lane: Lane, site: Site) -> Decision | None
     gate = await gate_of(envelope.generation, site)
     if gate is None:
         return None
-    facts = await asyncio.to_thread(execute_facts, envelope, lane, site)
+    facts = await off_loop_if(names_sources(envelope, site), execute_facts, envelope, lane, site)
     decision = gate.decide_values(Gate.EXECUTE, facts)
     if decision.verdict is Verdict.HOLD:
         # Only what is held costs a look at who has approved it.
@@ -210,7 +212,7 @@ def not_permitted(decision: Decision | None) -> Attempted:
 
 
 async def handled(
-    envelope: Envelope, lane: Lane, lease: Lease, scratch: Path, site: Site
+    envelope: Envelope, lane: Lane, lease: Lease, scratch: Scratch, site: Site
 ) -> Outcome:
     """What the handler came to, within the lane's time and the run's deadline.
 
@@ -220,7 +222,7 @@ async def handled(
     if left <= 0:
         return _fault(FaultKind.TIMED_OUT, "deadline.passed", "the run's deadline has passed")
     try:
-        bench = await asyncio.to_thread(laid_out, envelope, scratch, site)
+        bench = await off_loop_if(reads_files(envelope, site), laid_out, envelope, scratch, site)
         site.point("laid-out")
         handler = site.handlers[envelope.kind, envelope.version]
         with run_span(site.tracer, envelope):

@@ -35,7 +35,9 @@ async def gathered(envelope: Envelope, site: Site) -> Envelope:
 def _listings(envelope: Envelope, site: Site) -> dict[str, tuple[ArtifactPointer, ...]]:
     with scratch_folder(site.scratch) as scratch:
         return {
-            stage: listed(stage, site.ledger.outputs_of(envelope.run, stage), scratch, site.store)
+            stage: listed(
+                stage, site.ledger.outputs_of(envelope.run, stage), scratch.path, site.store
+            )
             for stage in envelope.body.gathers
         }
 

@@ -6,7 +6,7 @@ digest, and its pointer. Handlers go through it as often as they like and hold o
 
 import json
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
@@ -17,9 +17,9 @@ from workers.stages.handler import InputFile
 
 
 def input_files(
-    pointers: Sequence[ArtifactPointer], shelf: Path, store: ArtifactStore
+    pointers: Sequence[ArtifactPointer], shelf: Callable[[], Path], store: ArtifactStore
 ) -> Sequence[InputFile]:
-    """The files of these inputs, in their order; `shelf` is written where listings are among them.
+    """The files of these inputs, in order; `shelf()` is written where listings are among them.
 
     Blocking. Raises ArtifactMissing, ArtifactDamaged.
     """
@@ -28,7 +28,7 @@ def input_files(
         for pointer in unlisted(pointers, store)
     )
     if any(map(is_listing, pointers)):
-        return ShelvedFiles.written(shelf, files)
+        return ShelvedFiles.written(shelf(), files)
     return tuple(files)
 
 

@@ -33,7 +33,7 @@ class End(StrEnum):
 
 
 class Lease:
-    """One attempt's hold on its task. `ended` is set once, and `end` then says why."""
+    """One attempt's hold on its task. `ended` is done once it ends, and `end` then says why."""
 
     def __init__(
         self, claimed: Claimed, delivery: Delivery, seconds: float, until: datetime
@@ -41,7 +41,7 @@ class Lease:
         self.claimed, self.delivery = claimed, delivery
         self.seconds, self.until = seconds, until
         self.end: End | None = None
-        self.ended = asyncio.Event()
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.progress: dict[str, int | str | None] = {}
         self._renewing: asyncio.Task[None] | None = None
 
@@ -49,7 +49,7 @@ class Lease:
         """Tell the attempt to end. The first reason stays."""
         if self.end is None:
             self.end = why
-            self.ended.set()
+            self.ended.set_result(None)
 
     def renew_lock(self) -> None:
         """Renew the broker's lock in the background, unless the last time is still under way."""

@@ -124,9 +124,8 @@ class HandlerRunner:
         if mode is Mode.PROCESS:
             signals = FlagSignals(bench.scratch.with_suffix(".cancel"))
         running = self._start(handler, replace(bench, signals=signals), mode, memory_mb)
-        told = asyncio.ensure_future(lease.ended.wait())
         try:
-            either: set[asyncio.Future[Any]] = {running.outcome, told}
+            either: set[asyncio.Future[Any]] = {running.outcome, lease.ended}
             await asyncio.wait(either, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
             if running.outcome.done():
                 return _result(running.outcome)
@@ -136,7 +135,6 @@ class HandlerRunner:
                 return _result(running.outcome)
             raise TimedOut if lease.end is None else AttemptEnded(lease.end)
         finally:
-            told.cancel()
             signals.clear()
 
     async def _end(self, running: _Running) -> None:

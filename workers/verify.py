@@ -4,6 +4,7 @@ Nothing is recorded or stored: the outputs are made in a scratch folder and thro
 the same when each output has the digest that the ledger recorded.
 """
 
+import functools
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ from workers.gathering import stage_of
 from workers.guard import guarded
 from workers.input_files import input_files
 from workers.stages.handler import InputFile, Run, StageHandler, Workbench
+from workers.stages.scratch import Scratch
 
 _CHUNK = 1 << 20
 
@@ -93,7 +95,7 @@ def _bench(
     graph: RunGraph,
     store: ArtifactStore,
     registry: PayloadRegistry,
-    scratch: Path,
+    scratch: Scratch,
 ) -> Workbench:
     """What the task worked on then: its recorded payload, inputs and files."""
     files = graph.stage(task.stage).files
@@ -103,7 +105,7 @@ def _bench(
         files={name: store.local_path(pointer) for name, pointer in files.items()},
         sources={},
         scope=task.outputs[0].scope,
-        scratch=scratch,
+        folder=scratch,
         signals=NO_SIGNALS,
     )
 
@@ -122,7 +124,7 @@ def _compared(task: TaskDetail, outcome: Produced | Failed) -> Verified:
 
 
 def _by_stage(
-    inputs: tuple[ArtifactPointer, ...], store: ArtifactStore, scratch: Path
+    inputs: tuple[ArtifactPointer, ...], store: ArtifactStore, scratch: Scratch
 ) -> dict[str, Sequence[InputFile]]:
     grouped: dict[str, list[ArtifactPointer]] = defaultdict(list)
     for pointer in inputs:
@@ -131,7 +133,7 @@ def _by_stage(
         elif is_listing(pointer):
             grouped[stage_of(pointer)].append(pointer)
     return {
-        stage: input_files(pointers, scratch / SHELVES / stage, store)
+        stage: input_files(pointers, functools.partial(scratch.place, SHELVES, stage), store)
         for stage, pointers in grouped.items()
     }
 

@@ -23,6 +23,7 @@ from contracts.outcome import Failed, Output, Produced
 from contracts.payload import Payload, PayloadRegistry, marked_values
 from contracts.stage_payloads import PAYLOADS
 from workers.stages.handler import InputFile, Workbench
+from workers.stages.scratch import Scratch
 from workers.stages.table import HANDLERS
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
@@ -179,7 +180,7 @@ def workbench(
         files=found,
         sources=dict(sources or {}),
         scope=Scope(tenant=tenant, audience=Audience.TENANT),
-        scratch=scratch,
+        folder=Scratch.of(scratch),
         signals=signals or QuietSignals(),
     )
 

@@ -61,7 +61,7 @@ async def test_a_lease_that_ran_out_is_told_to_end(fleet: Fleet) -> None:
         await fleet.site.ledger.sweep(fleet.clock.now())
         await fleet.site.leases.renew()
 
-    assert lease.ended.is_set()
+    assert lease.ended.done()
 
 
 class _BusyLedger:

@@ -17,6 +17,7 @@ from workers.bench import NO_SIGNALS
 from workers.guard import failed
 from workers.leases import Lease
 from workers.stages.handler import StageFault, StageHandler, Workbench
+from workers.stages.scratch import Scratch
 
 
 def dies(bench: Workbench) -> Produced:
@@ -195,7 +196,7 @@ def a_bench(scratch: Path) -> Workbench:
         files={},
         sources={},
         scope=Scope(tenant="acme"),
-        scratch=scratch,
+        folder=Scratch.of(scratch),
         signals=NO_SIGNALS,
     )
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from contracts.artifact import ArtifactPointer, Scope
 from contracts.outcome import Failed, Fault, FaultKind, Produced
 from contracts.payload import Payload
+from workers.stages.scratch import Scratch
 
 
 class Signals(Protocol):
@@ -46,10 +47,14 @@ class Workbench:
     sources: Mapping[str, str]
     """Addresses of the sources named in the payload: a SQLAlchemy URL or a folder. Secret."""
     scope: Scope
-    scratch: Path
-    """A folder of this attempt alone; outputs are written here. Nothing is in it but what begins
-    with a dot."""
+    folder: Scratch
     signals: Signals
+
+    @property
+    def scratch(self) -> Path:
+        """A folder of this attempt alone; outputs are written here. Nothing is in it but what
+        begins with a dot. Made when it is first asked for."""
+        return self.folder.path
 
 
 class StageFault(Exception):
