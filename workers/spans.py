@@ -1,6 +1,7 @@
 """The spans of one delivery: processing it, and within that the handler and the settlement."""
 
 import contextlib
+import functools
 from collections.abc import Iterator
 
 from opentelemetry.trace import Span, SpanKind, Tracer
@@ -65,5 +66,6 @@ def outcome_attributes(record: Record) -> dict[str, str | list[str]]:
     }
 
 
+@functools.cache  # as many as there are queues and operations
 def _messaging(operation: names.Operation, queue: str) -> dict[str, str]:
     return {name: str(value) for name, value in names.messaging(operation, queue).items()}

@@ -14,8 +14,10 @@ from bench.fleet.rig import Fleet
 from contracts.artifact import Scope
 from contracts.decision import Decision
 from contracts.ids import run_id
+from contracts.payload import PayloadRegistry
 from contracts.plan import RunGraph, StagePlan
 from contracts.request import RunRequest
+from dispatcher.admit import admit
 from fleet.artifacts.folder import FolderStore
 from fleet.bus.bus import Bus, open_bus
 from fleet.clock import SystemClock
@@ -24,12 +26,10 @@ from fleet.ledger.ledger import Ledger
 from fleet.ledger.rows import LaneLimits, NewRun
 from fleet.relay import relay
 from policies.bundle import load_bundle
-from policies.facts import AdmitFacts
 from policies.gate import PolicyGate
 
 _AT_ONCE = 500
-_SCOPE = Scope(tenant="acme")
-_REQUESTER = "bench@example.com"
+_REQUEST = RunRequest(pipeline="noop", scope=Scope(tenant="acme"), requester="bench@example.com")
 
 
 class Loader:
@@ -57,7 +57,7 @@ class Loader:
         await self._ledger.start_run(
             NewRun(
                 run=run,
-                request=RunRequest(pipeline="noop", scope=_SCOPE, requester=_REQUESTER),
+                request=_REQUEST,
                 graph=graph,
                 admitted=self._admitted,
                 submitted=now,
@@ -81,20 +81,7 @@ async def a_loader(fleet: Fleet) -> AsyncIterator[Loader]:
     gate = PolicyGate(
         load_bundle(Path(policies.__file__).parent / "rules", load_lanes(fleet.home / "lanes.toml"))
     )
-    admitted = gate.decide(
-        AdmitFacts(
-            pipeline="noop",
-            tenant=_SCOPE.tenant,
-            audience=_SCOPE.audience,
-            requester=_REQUESTER,
-            flags=(),
-            priority=5,
-            kinds=(KIND,),
-            mutating_kinds=(),
-            over=(),
-            approvers=(),
-        )
-    )
+    admitted = admit(_REQUEST, one_task(), PayloadRegistry([Noop]), gate)
     async with (
         await Ledger.open(fleet.url) as ledger,
         open_bus(fleet.connection, FolderStore(fleet.home / "artifacts")) as bus,

@@ -18,12 +18,11 @@ import workers.__main__ as process
 from bench.fleet.noop import HANDLERS, Noop
 from contracts.payload import PayloadRegistry
 from fleet.ledger.ledger import Ledger
+from workers.worker import serve
 
 GO = "BENCH_GO"
 STATEMENTS = "BENCH_STATEMENTS"
 _LOOK = 0.005
-
-_serve = process.serve
 
 
 async def serve_when_told(*given: Any, **named: Any) -> None:
@@ -32,7 +31,7 @@ async def serve_when_told(*given: Any, **named: Any) -> None:
     counted = {"statements": 0, "commits": 0}
     if STATEMENTS in os.environ:
         _count(given[0].ledger, counted)
-    await _serve(*given, **named)
+    await serve(*given, **named)
     if STATEMENTS in os.environ:
         _write(counted)
 

@@ -22,6 +22,7 @@ from fleet.errors import FleetError
 from fleet.ledger.rows import SpanRow
 from fleet.telemetry import names
 from fleet.telemetry.redact import redacted, redacted_values
+from fleet.telemetry.tracer import LocalTracer
 
 _OTLP = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _LONGEST_QUEUE = 20_000
@@ -41,7 +42,7 @@ class SpanStore(Protocol):
 class Telemetry:
     """A tracer, and the batches behind it. A context manager; leaving it sends what is left."""
 
-    def __init__(self, service: str, exporter: SpanExporter) -> None:
+    def __init__(self, service: str, exporter: SpanExporter, *, local: bool = False) -> None:
         self._batches = BatchSpanProcessor(
             exporter,
             max_queue_size=_LONGEST_QUEUE,
@@ -52,6 +53,8 @@ class Telemetry:
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(self._batches)
         self.tracer: Tracer = self._provider.get_tracer("leaf-fleet")
+        if local:
+            self.tracer = LocalTracer(resource, self._batches.on_end)
 
     def flush(self) -> None:
         """Send every finished span now. Blocks until it is sent or lost."""
@@ -86,7 +89,7 @@ def start_telemetry(service: str, store: SpanStore) -> Telemetry:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
         return Telemetry(service, _Redacting(OTLPSpanExporter()))
-    return Telemetry(service, _ToStore(store))
+    return Telemetry(service, _ToStore(store), local=True)
 
 
 class _ToStore(SpanExporter):

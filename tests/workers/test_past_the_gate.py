@@ -34,7 +34,7 @@ def test_a_workbench_holds_nothing_that_stores_or_sends() -> None:
     """A handler is handed values and paths: no store, no bus, no ledger, no gate."""
     held = {field.name for field in dataclasses.fields(Workbench)}
 
-    assert held == {"payload", "inputs", "files", "sources", "scope", "scratch", "signals"}
+    assert held == {"payload", "inputs", "files", "sources", "scope", "folder", "signals"}
 
 
 def test_no_stage_reaches_for_a_store_a_bus_or_a_ledger() -> None:
