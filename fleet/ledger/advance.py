@@ -20,6 +20,7 @@ from contracts.states import FINAL, State
 from fleet.ledger import tables
 from fleet.ledger.allowances import settle
 from fleet.ledger.errors import IllegalRecord
+from fleet.ledger.many import execute_many
 from fleet.ledger.moves import CHUNK, IDS, an_event, append_events, cancel_tasks, chunks
 from fleet.ledger.promise import PROMISED, Promise, a_promise
 from fleet.ledger.runs import RunFacts, facts_of
@@ -178,7 +179,7 @@ def queue_ready(
     ][:CHUNK]
     if not rows:
         return []
-    connection.execute(_queue, [{"b_task": row.task, "b_now": now} for row in rows])
+    execute_many(connection, _queue, [{"b_task": row.task, "b_now": now} for row in rows])
     append_events(
         connection,
         [
@@ -207,7 +208,8 @@ def add_tasks(
 ) -> None:
     """Insert tasks that wait, or that are cancelled at once in a run that starts nothing more."""
     for some in chunks(planned):
-        connection.execute(
+        execute_many(
+            connection,
             _add_tasks,
             [
                 {
@@ -266,11 +268,14 @@ def _count_down(connection: Connection, standings: dict[str, _Standing]) -> None
                 else:
                     stages[run, child.stage.name] += 1
     if tasks:
-        connection.execute(
-            _count_down_task, [{"b_task": task, "b_by": by} for task, by in tasks.items()]
+        execute_many(
+            connection,
+            _count_down_task,
+            [{"b_task": task, "b_by": by} for task, by in tasks.items()],
         )
     if stages:
-        connection.execute(
+        execute_many(
+            connection,
             _count_down_stage,
             [{"b_run": run, "b_stage": stage, "b_by": by} for (run, stage), by in stages.items()],
         )
@@ -343,7 +348,7 @@ def _expand(
         if by
     ]
     if changes:
-        connection.execute(_count_down_stage, changes)
+        execute_many(connection, _count_down_stage, changes)
     standing.tasks += len(partitions)
     if state is State.WAITING:
         standing.open_tasks += len(partitions)
@@ -382,7 +387,8 @@ def _close_runs(connection: Connection, standings: Sequence[_Standing], now: dat
             )
             standing.state = new
     if standings:
-        connection.execute(
+        execute_many(
+            connection,
             _write_run,
             [
                 {

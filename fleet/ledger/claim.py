@@ -15,6 +15,7 @@ from contracts.outcome import FaultKind
 from contracts.states import FINAL, State
 from fleet.ledger import tables
 from fleet.ledger.errors import LedgerError
+from fleet.ledger.many import execute_many
 from fleet.ledger.moves import (
     IDS,
     a_closing,
@@ -121,7 +122,8 @@ def claim(
 ) -> Sequence[Claimed | NotClaimed | LedgerError]:
     """Each claim's answer. Of several claims of one attempt, the first wins."""
     tokens = [new_token() for _ in claims]
-    connection.execute(
+    execute_many(
+        connection,
         _take,
         [
             {
@@ -158,7 +160,8 @@ def _write_down(connection: Connection, won: Sequence[tuple[Claim, AnyRow]]) -> 
     if not won:
         return
     if taken_over := [(asked, row) for asked, row in won if row.was == State.RUNNING]:
-        connection.execute(
+        execute_many(
+            connection,
             close_attempts,
             [
                 a_closing(
@@ -171,7 +174,8 @@ def _write_down(connection: Connection, won: Sequence[tuple[Claim, AnyRow]]) -> 
                 for asked, row in taken_over
             ],
         )
-    connection.execute(
+    execute_many(
+        connection,
         _begin,
         [
             {
@@ -262,7 +266,8 @@ def renew(
     asked = [(lease, renewal) for renewal in renewals for lease in renewal.leases]
     if not asked:
         return [frozenset() for _ in renewals]
-    connection.execute(
+    execute_many(
+        connection,
         _extend,
         [
             {"b_task": task, "b_epoch": epoch, "b_lease_until": renewal.lease_until}

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, bindparam, insert, literal, null, select, upd
 
 from contracts.states import State
 from fleet.ledger import tables
+from fleet.ledger.many import execute_many
 from fleet.ledger.types import UtcTime, key
 
 T = TypeVar("T")
@@ -64,7 +65,7 @@ def an_event(
 def append_events(connection: Connection, events: Sequence[dict[str, Any]]) -> None:
     """Append in the given order."""
     for chunk in chunks(events):
-        connection.execute(_append, list(chunk))
+        execute_many(connection, _append, chunk)
 
 
 def cancel_tasks(

@@ -11,6 +11,7 @@ from contracts.fact import JsonObject
 from contracts.fingerprint import fingerprint
 from fleet.ledger import tables
 from fleet.ledger.errors import LedgerError
+from fleet.ledger.many import execute_many
 from fleet.ledger.moves import chunks
 from fleet.ledger.rows import DeadLetter, SpanRow
 from fleet.telemetry.redact import redacted
@@ -27,6 +28,8 @@ _see = (
         gone=False,
     )
 )
+
+_add_spans = insert(tables.span)
 
 _noted = select(_d.message_id).where(
     _d.queue == bindparam("queue"),
@@ -88,7 +91,7 @@ def add_spans(
     connection: Connection, batches: Sequence[tuple[SpanRow, ...]]
 ) -> Sequence[LedgerError | None]:
     """Add finished spans."""
-    rows = [span.model_dump() for spans in batches for span in spans]
+    rows = [vars(span) for spans in batches for span in spans]
     for some in chunks(rows):
-        connection.execute(insert(tables.span), list(some))
+        execute_many(connection, _add_spans, some)
     return [None] * len(batches)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, bindparam, select, update
 from contracts.envelope import Envelope
 from fleet.ledger import tables
 from fleet.ledger.errors import LedgerError
+from fleet.ledger.many import execute_many
 from fleet.ledger.moves import chunks
 from fleet.ledger.rows import OutboxRow
 
@@ -64,5 +65,5 @@ def mark_relayed(connection: Connection, batch: Sequence[Relayed]) -> Sequence[L
     """Note when the bus took each row; the first note stands."""
     rows = [{"b_seq": seq, "b_now": one.now} for one in batch for seq in one.seqs]
     for some in chunks(rows):
-        connection.execute(_relayed, list(some))
+        execute_many(connection, _relayed, some)
     return [None] * len(batch)

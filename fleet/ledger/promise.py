@@ -18,6 +18,7 @@ from contracts.envelope import Envelope
 from contracts.ids import task_id
 from contracts.promised import listed, promised_digest
 from fleet.ledger import tables
+from fleet.ledger.many import execute_many
 from fleet.ledger.moves import IDS, chunks
 from fleet.ledger.rows import RELAYED_AT_ONCE, OutboxRow
 from fleet.ledger.runs import RunFacts
@@ -134,7 +135,7 @@ def promise(
                     "promised": now,
                 }
             )
-        connection.execute(_put, rows)
+        execute_many(connection, _put, rows)
     returned = promises[:RELAYED_AT_ONCE]
     seqs = {
         (row.task, row.attempt): row.seq
@@ -155,7 +156,7 @@ def take_back(connection: Connection, attempts: Iterable[tuple[str, int]]) -> No
     """Forget promises, given as (task, attempt), that were taken up or are of no use any more."""
     rows = [{"b_task": task, "b_attempt": attempt} for task, attempt in attempts]
     for some in chunks(rows):
-        connection.execute(_take_back, list(some))
+        execute_many(connection, _take_back, some)
 
 
 def _envelope(

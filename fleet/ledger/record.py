@@ -14,6 +14,7 @@ from fleet.ledger.advance import Closed, advance, hold
 from fleet.ledger.approvals import ask
 from fleet.ledger.errors import IllegalMove, IllegalRecord, LedgerError, StaleEpoch
 from fleet.ledger.fingerprints import fingerprint_of
+from fleet.ledger.many import execute_many
 from fleet.ledger.moves import (
     IDS,
     a_closing,
@@ -138,7 +139,7 @@ def _moved(connection: Connection, allowed: Sequence[tuple[Record, str]]) -> dic
     """The task rows after the guarded update; a row's token tells whose record moved it."""
     if not allowed:
         return {}
-    connection.execute(_end, [_ending(one, token) for one, token in allowed])
+    execute_many(connection, _end, [_ending(one, token) for one, token in allowed])
     return {
         row.task: row
         for some in chunks([one.task for one, _ in allowed], IDS)
@@ -203,7 +204,8 @@ def _closed(won: Sequence[_Won]) -> list[Closed]:
 
 
 def _close_attempts(connection: Connection, won: Sequence[_Won]) -> None:
-    connection.execute(
+    execute_many(
+        connection,
         close_attempts,
         [
             a_closing(
@@ -266,7 +268,7 @@ def _add_artifacts(connection: Connection, won: Sequence[_Won]) -> None:
         (_add_decisions, decisions),
     ):
         for some in chunks(rows):
-            connection.execute(statement, list(some))
+            execute_many(connection, statement, some)
 
 
 def _event(one: Record, row: AnyRow) -> dict[str, Any]:

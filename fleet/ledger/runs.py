@@ -1,21 +1,26 @@
 """What never changes about a run, read once a process: its graph, what every envelope repeats."""
 
+import functools
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, bindparam, select
 
 from contracts.decision import Decision
 from contracts.plan import RunGraph, StagePlan
 from contracts.promised import files_text
 from contracts.request import RunRequest
 from fleet.ledger import tables
+from fleet.ledger.moves import IDS, chunks
 from fleet.ledger.rows import LaneLimits
+from fleet.ledger.types import AnyRow
 
-_KEPT = 64
+_KEPT = 16 * 1024 * 1024
+"""Characters of the graphs that are kept, with some for each run; in memory it is more."""
+_SMALLEST = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +46,47 @@ class Kin:
     """The stage's files, as JSON."""
 
 
-@dataclass(frozen=True, slots=True)
 class RunFacts:
-    """One run's unchanging facts."""
+    """One run's unchanging facts; each is read when it is first asked for, as most tasks of a short
+    run need few of them."""
 
-    run: str
-    graph: RunGraph
-    head: dict[str, Any]
-    """What the envelopes of all its tasks share."""
-    traceparent: str | None
-    lane_limits: dict[str, LaneLimits]
-    kin: dict[str, Kin]
+    def __init__(
+        self,
+        *,
+        run: str,
+        traceparent: str | None,
+        graph: Callable[[], RunGraph],
+        head: Callable[[], dict[str, Any]],
+        lane_limits: Callable[[], dict[str, LaneLimits]],
+    ) -> None:
+        self.run, self.traceparent = run, traceparent
+        self._graph, self._head, self._lane_limits = graph, head, lane_limits
+        self.kin: Mapping[str, Kin] = _KinTable(self)
+
+    @functools.cached_property
+    def graph(self) -> RunGraph:
+        return self._graph()
+
+    @functools.cached_property
+    def head(self) -> dict[str, Any]:
+        """What the envelopes of all its tasks share."""
+        return self._head()
 
     def max_attempts(self, lane: str) -> int:
-        return self.lane_limits.get(lane, LaneLimits()).max_attempts
+        return self._lane_limits().get(lane, LaneLimits()).max_attempts
+
+
+class _KinTable(dict[str, Kin]):
+    """The kin of each stage, by name."""
+
+    def __init__(self, facts: RunFacts) -> None:
+        super().__init__()
+        self._facts = facts
+
+    def __missing__(self, stage: str) -> Kin:
+        graph = self._facts.graph
+        self[stage] = kin = _kin(graph, graph.stage(stage))
+        return kin
 
 
 def run_facts(
@@ -69,20 +101,40 @@ def run_facts(
     """The facts of a run, from what was said when it started."""
     return RunFacts(
         run=run,
-        graph=graph,
-        head={
-            "run": run,
-            "pipeline": request.pipeline,
-            "scope": request.scope.model_dump(mode="json"),
-            "requester": request.requester,
-            "priority": request.priority,
-            "flags": list(request.flags),
-            "generation": admitted.generation,
-        },
         traceparent=traceparent,
-        lane_limits=lane_limits,
-        kin={stage.name: _kin(graph, stage) for stage in graph.stages},
+        graph=lambda: graph,
+        head=lambda: _head(run, request, admitted.generation),
+        lane_limits=lambda: lane_limits,
     )
+
+
+def _recorded_facts(row: AnyRow) -> RunFacts:
+    """The facts of a run, from its row."""
+    return RunFacts(
+        run=row.run,
+        traceparent=row.traceparent,
+        graph=lambda: RunGraph.model_validate_json(row.graph),
+        head=lambda: _head(
+            row.run,
+            RunRequest.model_validate_json(row.request),
+            Decision.model_validate_json(row.admitted).generation,
+        ),
+        lane_limits=lambda: {
+            lane: LaneLimits.model_validate(limits) for lane, limits in row.lane_limits.items()
+        },
+    )
+
+
+def _head(run: str, request: RunRequest, generation: int) -> dict[str, Any]:
+    return {
+        "run": run,
+        "pipeline": request.pipeline,
+        "scope": request.scope.model_dump(mode="json"),
+        "requester": request.requester,
+        "priority": request.priority,
+        "flags": list(request.flags),
+        "generation": generation,
+    }
 
 
 def _kin(graph: RunGraph, stage: StagePlan) -> Kin:
@@ -104,42 +156,52 @@ def _kin(graph: RunGraph, stage: StagePlan) -> Kin:
     )
 
 
-_cached: WeakKeyDictionary[Engine, OrderedDict[str, RunFacts]] = WeakKeyDictionary()
+class _Cache:
+    """The most recently used runs of one ledger, as many as fit: a graph may name 100,000
+    partitions, and thousands of short runs may be under way."""
+
+    def __init__(self) -> None:
+        self._facts: OrderedDict[str, tuple[RunFacts, int]] = OrderedDict()
+        self._size = 0
+
+    def get(self, run: str) -> RunFacts | None:
+        if (known := self._facts.get(run)) is None:
+            return None
+        self._facts.move_to_end(run)
+        return known[0]
+
+    def put(self, facts: RunFacts, size: int) -> None:
+        self._facts[facts.run] = facts, size
+        self._size += size
+        while self._size > _KEPT and len(self._facts) > 1:
+            _, (_, gone) = self._facts.popitem(last=False)
+            self._size -= gone
+
+
+_cached: WeakKeyDictionary[Engine, _Cache] = WeakKeyDictionary()
+
+_of_runs = select(
+    tables.run.c.run,
+    tables.run.c.request,
+    tables.run.c.graph,
+    tables.run.c.admitted,
+    tables.run.c.traceparent,
+    tables.run.c.lane_limits,
+).where(tables.run.c.run.in_(bindparam("runs", expanding=True)))
 
 
 def facts_of(connection: Connection, runs: Iterable[str]) -> dict[str, RunFacts]:
     """The facts of recorded runs, the most recently used ones from memory."""
-    cache = _cached.setdefault(connection.engine, OrderedDict())
+    cache = _cached.setdefault(connection.engine, _Cache())
     found: dict[str, RunFacts] = {}
     missing: list[str] = []
     for run in dict.fromkeys(runs):
         if (known := cache.get(run)) is None:
             missing.append(run)
         else:
-            cache.move_to_end(run)
             found[run] = known
-    if missing:
-        for row in connection.execute(
-            select(
-                tables.run.c.run,
-                tables.run.c.request,
-                tables.run.c.graph,
-                tables.run.c.admitted,
-                tables.run.c.traceparent,
-                tables.run.c.lane_limits,
-            ).where(tables.run.c.run.in_(missing))
-        ):
-            found[row.run] = cache[row.run] = run_facts(
-                run=row.run,
-                request=RunRequest.model_validate_json(row.request),
-                graph=RunGraph.model_validate_json(row.graph),
-                admitted=Decision.model_validate_json(row.admitted),
-                traceparent=row.traceparent,
-                lane_limits={
-                    lane: LaneLimits.model_validate(limits)
-                    for lane, limits in row.lane_limits.items()
-                },
-            )
-        while len(cache) > _KEPT:
-            cache.popitem(last=False)
+    for some in chunks(missing, IDS):
+        for row in connection.execute(_of_runs, {"runs": some}):
+            found[row.run] = facts = _recorded_facts(row)
+            cache.put(facts, _SMALLEST + len(row.graph))
     return found
