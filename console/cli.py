@@ -16,6 +16,7 @@ import typer
 
 from console.commands import (
     approvals,
+    archive,
     artifacts,
     cancel,
     config,
@@ -73,6 +74,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "approve": approvals.approve,
     "refuse": approvals.refuse,
     "verify": verify.verify,
+    "archive": archive.archive,
     "config": config.config,
     "doctor": doctor.doctor,
 }

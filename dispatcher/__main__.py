@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from dispatcher.redriver import Redriver
 from dispatcher.redrives import Redrives
 from dispatcher.relay import OutboxRelay
 from dispatcher.resend import Resender
+from dispatcher.retention import Retention
 from dispatcher.rules import RULES_EVERY, refreshed
 from dispatcher.supervised import Supervised
 from dispatcher.sweeper import Sweeper
@@ -33,6 +35,7 @@ from fleet.access.access_file import load_access
 from fleet.access.loopback import LoopbackTrust
 from fleet.access.source import IdentitySource
 from fleet.access.tokens import TokenSource
+from fleet.archiving import Archiver
 from fleet.artifacts.folder import FolderStore
 from fleet.bus.bus import INTAKE_QUEUE, open_bus
 from fleet.clock import SystemClock
@@ -105,7 +108,17 @@ async def dispatch(settings: Settings, stop: asyncio.Event, ready_file: Path | N
         )
         rules = Supervised("rules", partial(refreshed, gate), RULES_EVERY)
         quarantine = Quarantine(ledger, bus, clock, [INTAKE_QUEUE, *(lane.queue for lane in lanes)])
-        loops = (relay.loop, sweeper.loop, rules, redriver.loop, admissions.loop)
+        retention = Retention(
+            Archiver(ledger, store, clock, "retention"), clock, timedelta(days=settings.keep_days)
+        )
+        loops = (
+            relay.loop,
+            sweeper.loop,
+            rules,
+            redriver.loop,
+            admissions.loop,
+            retention.loop,
+        )
         site = HttpSite(
             intake=intake,
             redrives=redrives,

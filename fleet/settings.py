@@ -65,6 +65,9 @@ class Settings(BaseSettings):
     """Seconds between looks for envelopes that a crash left in the outbox."""
     sweep_every: float = Field(default=2.0, gt=0)
     """Seconds between sweeps of what passed its deadline."""
+    keep_days: float = Field(default=0.0, ge=0)
+    """Days that runs which have ended stay in the ledger. Older ones the dispatcher moves into
+    archives in the artifact store; 0 keeps them for ever."""
     grace: float = Field(default=25.0, ge=0)
     """Seconds that running work has to finish when a worker stops."""
     pod: str | None = None

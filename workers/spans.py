@@ -4,7 +4,15 @@ import contextlib
 import functools
 from collections.abc import Iterator
 
-from opentelemetry.trace import Span, SpanKind, Tracer
+from opentelemetry.context import attach, detach
+from opentelemetry.trace import (
+    Span,
+    SpanKind,
+    Status,
+    StatusCode,
+    Tracer,
+    set_span_in_context,
+)
 
 from contracts.envelope import Envelope
 from fleet.bus.receiver import Delivery
@@ -16,7 +24,7 @@ from fleet.telemetry.context import context_of
 @contextlib.contextmanager
 def process_span(tracer: Tracer, envelope: Envelope, delivery: Delivery) -> Iterator[Span]:
     """`process <queue>`: from claim to settlement, in the trace of the run."""
-    with tracer.start_as_current_span(
+    span = tracer.start_span(
         names.span_name("process", delivery.queue),
         context=context_of(envelope.traceparent),
         kind=SpanKind.CONSUMER,
@@ -32,7 +40,8 @@ def process_span(tracer: Tracer, envelope: Envelope, delivery: Delivery) -> Iter
             names.ATTEMPT: envelope.attempt,
             names.DELIVERY: delivery.count,
         },
-    ) as span:
+    )
+    with _current(span):
         yield span
 
 
@@ -40,7 +49,8 @@ def process_span(tracer: Tracer, envelope: Envelope, delivery: Delivery) -> Iter
 def run_span(tracer: Tracer, envelope: Envelope) -> Iterator[Span]:
     """`run <kind>`: the handler alone."""
     of_task = {names.RUN: envelope.run, names.TASK: envelope.task}
-    with tracer.start_as_current_span(f"run {envelope.kind}", attributes=of_task) as span:
+    span = tracer.start_span(f"run {envelope.kind}", attributes=of_task)
+    with _current(span):
         yield span
 
 
@@ -48,12 +58,30 @@ def run_span(tracer: Tracer, envelope: Envelope) -> Iterator[Span]:
 def settle_span(tracer: Tracer, envelope: Envelope, delivery: Delivery) -> Iterator[Span]:
     """`settle <queue>`: the last thing that happens to a delivery."""
     of_task = {names.RUN: envelope.run, names.TASK: envelope.task}
-    with tracer.start_as_current_span(
+    span = tracer.start_span(
         names.span_name("settle", delivery.queue),
         kind=SpanKind.CLIENT,
         attributes=of_task | _messaging("settle", delivery.queue),
-    ) as span:
+    )
+    with _current(span):
         yield span
+
+
+class _current:  # noqa: N801 - a context manager, and one in OpenTelemetry's way costs more
+    """The span is the current one within the block, fails with it, and ends with it."""
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+
+    def __enter__(self) -> None:
+        self._token = attach(set_span_in_context(self._span))
+
+    def __exit__(self, kind: object, fault: BaseException | None, stack: object) -> None:
+        detach(self._token)
+        if isinstance(fault, Exception):
+            self._span.record_exception(fault)
+            self._span.set_status(Status(StatusCode.ERROR, f"{type(fault).__name__}: {fault}"))
+        self._span.end()
 
 
 def outcome_attributes(record: Record) -> dict[str, str | list[str]]:

@@ -10,9 +10,9 @@ from azure.servicebus import ServiceBusMessageState, ServiceBusSubQueue
 from azure.servicebus.aio import ServiceBusClient
 from azure.servicebus.exceptions import ServiceBusError
 
-from contracts.envelope import WireMessage, attributes_of
+from contracts.envelope import WireMessage
 from fleet.artifacts.store import ArtifactStore
-from fleet.bus.claim_check import checked_in, checked_out
+from fleet.bus.claim_check import checked_in, checked_out, has_reference
 from fleet.bus.errors import BusUnavailable
 from fleet.bus.message import Outgoing, from_sdk
 from fleet.bus.receiver import Delivery, Room, deliveries
@@ -110,7 +110,7 @@ class Bus:
 
     async def whole(self, message: WireMessage) -> WireMessage:
         """The message, its body read from the store if it lies there. Raises MalformedEnvelope."""
-        if "dataref" in attributes_of(message.properties):
+        if has_reference(message):
             return await asyncio.to_thread(checked_out, message, self._bodies)
         return checked_out(message, self._bodies)
 

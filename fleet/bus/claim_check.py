@@ -18,6 +18,7 @@ INLINE_LIMIT = 64 * 1024
 CHECKED_LIMIT = 64 * 1024 * 1024
 """Bytes of the largest body that is read back."""
 
+_DATAREF = frozenset({"cloudEvents:dataref", "cloudEvents_dataref"})
 _REFERENCE = re.compile(r"^artifact:evidence/[0-9a-f]{2}/([0-9a-f]{64})$")
 
 
@@ -33,18 +34,22 @@ def checked_in(message: WireMessage, store: ArtifactStore) -> WireMessage:
     return message.model_copy(update={"body": b"", "properties": message.properties | reference})
 
 
+def has_reference(message: WireMessage) -> bool:
+    """Whether the body lies in the store."""
+    return not _DATAREF.isdisjoint(message.properties)
+
+
 def checked_out(message: WireMessage, store: ArtifactStore) -> WireMessage:
     """The message with its body. Raises MalformedEnvelope where it cannot be had."""
-    attributes = attributes_of(message.properties)
-    reference = attributes.get("dataref")
-    if reference is None:
+    if not has_reference(message):
         if len(message.body) > INLINE_LIMIT:
             raise MalformedEnvelope(
                 f"the body has {len(message.body)} bytes, over the {INLINE_LIMIT} that may travel "
                 "in a message: put it into the artifact store and send its dataref"
             )
         return message
-    if (match := _REFERENCE.match(str(reference))) is None:
+    attributes = attributes_of(message.properties)
+    if (match := _REFERENCE.match(str(attributes["dataref"]))) is None:
         raise MalformedEnvelope("cloudEvents:dataref does not name an artifact of this fleet")
     try:
         pointer = ArtifactPointer(

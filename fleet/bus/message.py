@@ -1,6 +1,7 @@
 """Our messages as the SDK's, and back. Nothing that a peer puts in a message can raise here."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -42,9 +43,14 @@ def from_sdk(received: ServiceBusReceivedMessage) -> WireMessage:
         correlation_id=_text(received.correlation_id) or None,
         subject=_text(received.subject) or None,
         content_type=_text(received.content_type) or None,
-        properties={_text(name): _scalar(value) for name, value in properties.items()},
+        properties={_name(name): _scalar(value) for name, value in properties.items()},
         body=b"".join(received.body) if data else b"",
     )
+
+
+@lru_cache(maxsize=1024)  # the same ones with every message
+def _name(name: str | bytes) -> str:
+    return _text(name)
 
 
 def _text(value: Any) -> str:
@@ -54,6 +60,8 @@ def _text(value: Any) -> str:
 
 
 def _scalar(value: Any) -> str | int | bool:
+    if type(value) is bytes:
+        return value.decode("utf-8", "replace")
     if isinstance(value, bool | int):
         return value
     if isinstance(value, datetime):

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -57,25 +57,23 @@ class Delivery:
 
     async def complete(self) -> None:
         """Done with it. Raises SettleFailed."""
-        async with self._settling() as receiver:
-            await receiver.complete_message(self._received)
+        await self._settle(lambda receiver: receiver.complete_message(self._received))
 
     async def abandon(self) -> None:
         """Hand it back; it is delivered again. Raises SettleFailed."""
-        async with self._settling() as receiver:
-            await receiver.abandon_message(self._received)
+        await self._settle(lambda receiver: receiver.abandon_message(self._received))
 
     async def defer(self) -> None:
         """Set it aside: only its sequence number brings it back. Raises SettleFailed."""
-        async with self._settling() as receiver:
-            await receiver.defer_message(self._received)
+        await self._settle(lambda receiver: receiver.defer_message(self._received))
 
     async def dead_letter(self, reason: str, description: str) -> None:
         """Move it to the dead-letter queue with a reason. Raises SettleFailed."""
-        async with self._settling() as receiver:
-            await receiver.dead_letter_message(
+        await self._settle(
+            lambda receiver: receiver.dead_letter_message(
                 self._received, reason=reason, error_description=description[:4000]
             )
+        )
 
     async def renew(self) -> None:
         """Keep the broker's lock. Raises SettleFailed when it is lost already.
@@ -86,18 +84,19 @@ class Delivery:
         if not self._turns.renews:
             raise SettleFailed(f"locks of {self.queue} are no longer renewed on this receiver")
         try:
-            async with self._settling() as receiver:
-                await receiver.renew_message_lock(self._received)
+            await self._settle(self._renewed)
         except SettleFailed as failed:
             if isinstance(failed.__cause__, TimeoutError):
                 self._turns.renews = False
             raise
 
-    @contextlib.asynccontextmanager
-    async def _settling(self) -> AsyncIterator[ServiceBusReceiver]:
+    async def _renewed(self, receiver: ServiceBusReceiver) -> None:
+        await receiver.renew_message_lock(self._received)
+
+    async def _settle(self, how: Callable[[ServiceBusReceiver], Awaitable[None]]) -> None:
         try:
-            async with asyncio.timeout(_PATIENCE), self._turns.settling() as receiver:
-                yield receiver
+            async with asyncio.timeout(_PATIENCE):
+                await self._turns.settle(how)
         except (ServiceBusError, OSError, ValueError, TimeoutError) as cause:
             # ValueError: the SDK says so when a handler was closed under it.
             raise SettleFailed(f"a delivery of {self.queue} was not settled: {cause}") from cause

@@ -13,8 +13,7 @@ every idle queue (0.02 s: 2 % of a core each). So they take turns:
 """
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable
 
 from azure.servicebus import ServiceBusReceivedMessage
 from azure.servicebus.aio import ServiceBusReceiver
@@ -60,18 +59,18 @@ class Turns:
                 max_message_count=most, max_wait_time=_FULL_QUEUE
             )
 
-    @contextlib.asynccontextmanager
-    async def settling(self) -> AsyncIterator[ServiceBusReceiver]:
-        """The receiver, to settle on."""
+    async def settle(self, how: Callable[[ServiceBusReceiver], Awaitable[None]]) -> None:
+        """Settle on the receiver, while it does not receive."""
         self._settling += 1
         self._free_to_receive.clear()
         try:
-            async with self._several:
-                pass  # one that has begun is waited for; a next one waits for this settlement
+            if self._several.locked():
+                async with self._several:
+                    pass  # one that has begun is waited for; a next one waits for this settlement
             if self._one is not None and not self._one.done():
                 await asyncio.wait({self._one}, timeout=_SOON)
-            await self._call_off()
-            yield self.receiver
+                await self._call_off()
+            await how(self.receiver)
         finally:
             self._settling -= 1
             if not self._settling:

@@ -11,10 +11,12 @@ from typing import Any, Self
 
 from sqlalchemy import Engine
 
+from contracts.artifact import ArtifactPointer
 from contracts.request import RunAccepted
 from contracts.states import State
 from fleet.ledger import (
     approvals,
+    archive,
     cancel,
     claim,
     fingerprints,
@@ -39,6 +41,7 @@ from fleet.ledger.rows import (
     Claim,
     Claimed,
     DeadLetter,
+    EndedRun,
     NewRedrive,
     NewRun,
     NotClaimed,
@@ -183,6 +186,33 @@ class Ledger:
         """
         return await self._writer.submit(
             redrive_jobs.step_redrives, redrive_jobs.Step(now=now, limit=limit)
+        )
+
+    async def ended_runs(self, before: datetime, limit: int) -> list[EndedRun]:
+        """Up to `limit` runs that ended before a time, the oldest first."""
+        return await asyncio.to_thread(archive.ended_runs, self._reading, before, limit)
+
+    async def count_ended(self, before: datetime) -> tuple[int, int]:
+        """How many runs ended before a time, and their tasks."""
+        return await asyncio.to_thread(archive.count_ended, self._reading, before)
+
+    def whole(self, runs: Sequence[EndedRun]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Every row that hangs on these runs, with its table's name. Blocking."""
+        return archive.whole(self._reading, runs)
+
+    async def prune(
+        self,
+        runs: Sequence[EndedRun],
+        *,
+        archive_: ArtifactPointer,
+        rows: int,
+        now: datetime,
+        actor: str,
+    ) -> int:
+        """Delete archived runs that still stand as they were archived; how many those were."""
+        return await self._writer.submit(
+            archive.prune,
+            archive.Prune(runs=tuple(runs), archive=archive_, rows=rows, now=now, actor=actor),
         )
 
     async def any_redrive(self) -> bool:

@@ -19,6 +19,7 @@ from contracts.request import RunRequest
 from contracts.states import State
 from fleet.ledger import tables
 from fleet.ledger.approvals import waiting
+from fleet.ledger.archive import archives
 from fleet.ledger.audit import Act, acts
 from fleet.ledger.database import open_reading_engine, sqlite_file
 from fleet.ledger.dead_groups import dead_groups, preview
@@ -27,6 +28,7 @@ from fleet.ledger.errors import LedgerMissing, UnknownRow
 from fleet.ledger.paging import Page
 from fleet.ledger.redrive_jobs import a_job
 from fleet.ledger.rows import (
+    ArchiveRow,
     ArtifactRow,
     DeadGroup,
     DeadRow,
@@ -311,6 +313,10 @@ class LedgerReader:
         if row is None:
             raise UnknownRow(f"there is no redrive {job}")
         return a_job(row)
+
+    def archives(self, limit: int = 1000) -> list[ArchiveRow]:
+        """What was archived, the latest first."""
+        return archives(self._engine, limit)
 
     def redrives(self, limit: int = 50) -> list[RedriveJob]:
         """The newest redrives first."""

@@ -185,6 +185,27 @@ class DeadLetter(Fact):
     """What the envelope says it is, where that could be read."""
 
 
+class EndedRun(Fact):
+    """A run that is over, as it stands."""
+
+    run: str
+    ended: AwareDatetime
+    tasks: int
+
+
+class ArchiveRow(Fact):
+    """One file of archived runs."""
+
+    digest: str
+    at: AwareDatetime
+    actor: str
+    runs: int
+    rows: int
+    first_ended: AwareDatetime
+    last_ended: AwareDatetime
+    pointer: ArtifactPointer
+
+
 class SpanRow(Fact):
     """One finished span of the local trace store. Ids are lower-case hex."""
 

@@ -356,6 +356,20 @@ tenant_use = Table(
     Column("compute_us", sequence(), nullable=False),
 )
 
+archive = Table(
+    "archive",
+    metadata,
+    Column("digest", key(64), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("actor", key(120), nullable=False),
+    Column("runs", Integer, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("first_ended", UtcTime, nullable=False),
+    Column("last_ended", UtcTime, nullable=False),
+    Column("pointer", Text, nullable=False),
+    Index(None, "at"),
+)
+
 span = Table(
     "span",
     metadata,

@@ -85,11 +85,13 @@ def this_machine() -> tuple[str, ...]:
 
 
 def _redacted_value(value: object) -> JsonValue:
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, (bool, int, float)):
         return value
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return [_redacted_value(item) for item in value]
     text = str(value)
+    if _ID.fullmatch(text):
+        return text
     return _remembered(text) if len(text) < _SHORT else redacted(text)
 
 
