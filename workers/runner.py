@@ -125,8 +125,7 @@ class HandlerRunner:
             signals = FlagSignals(bench.scratch.with_suffix(".cancel"))
         running = self._start(handler, replace(bench, signals=signals), mode, memory_mb)
         try:
-            either: set[asyncio.Future[Any]] = {running.outcome, lease.ended}
-            await asyncio.wait(either, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            await _first_of(running.outcome, lease.ended, limit)
             if running.outcome.done():
                 return _result(running.outcome)
             signals.cancel()
@@ -226,6 +225,29 @@ class _Place:
             self._killed = True
             if self._child is not None:
                 self._child.kill()
+
+
+async def _first_of(one: "asyncio.Future[Any]", other: "asyncio.Future[Any]", limit: float) -> None:
+    """Until either is done, or `limit` seconds are over.
+
+    asyncio.wait also asks of each whether it is a coroutine: as long as all the rest here.
+    """
+    loop = asyncio.get_running_loop()
+    waiter = loop.create_future()
+
+    def wake(_: object = None) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    timer = loop.call_later(limit, wake)
+    one.add_done_callback(wake)
+    other.add_done_callback(wake)
+    try:
+        await waiter
+    finally:
+        timer.cancel()
+        one.remove_done_callback(wake)
+        other.remove_done_callback(wake)
 
 
 def _in_thread(call: Callable[..., Produced | Failed], *given: Any) -> "Future[Produced | Failed]":

@@ -1,8 +1,6 @@
 """The spans of one delivery: processing it, and within that the handler and the settlement."""
 
-import contextlib
 import functools
-from collections.abc import Iterator
 
 from opentelemetry.context import attach, detach
 from opentelemetry.trace import (
@@ -21,8 +19,7 @@ from fleet.telemetry import names
 from fleet.telemetry.context import context_of
 
 
-@contextlib.contextmanager
-def process_span(tracer: Tracer, envelope: Envelope, delivery: Delivery) -> Iterator[Span]:
+def process_span(tracer: Tracer, envelope: Envelope, delivery: Delivery) -> "Current":
     """`process <queue>`: from claim to settlement, in the trace of the run."""
     span = tracer.start_span(
         names.span_name("process", delivery.queue),
@@ -41,21 +38,17 @@ def process_span(tracer: Tracer, envelope: Envelope, delivery: Delivery) -> Iter
             names.DELIVERY: delivery.count,
         },
     )
-    with _current(span):
-        yield span
+    return Current(span)
 
 
-@contextlib.contextmanager
-def run_span(tracer: Tracer, envelope: Envelope) -> Iterator[Span]:
+def run_span(tracer: Tracer, envelope: Envelope) -> "Current":
     """`run <kind>`: the handler alone."""
     of_task = {names.RUN: envelope.run, names.TASK: envelope.task}
     span = tracer.start_span(f"run {envelope.kind}", attributes=of_task)
-    with _current(span):
-        yield span
+    return Current(span)
 
 
-@contextlib.contextmanager
-def settle_span(tracer: Tracer, envelope: Envelope, delivery: Delivery) -> Iterator[Span]:
+def settle_span(tracer: Tracer, envelope: Envelope, delivery: Delivery) -> "Current":
     """`settle <queue>`: the last thing that happens to a delivery."""
     of_task = {names.RUN: envelope.run, names.TASK: envelope.task}
     span = tracer.start_span(
@@ -63,18 +56,21 @@ def settle_span(tracer: Tracer, envelope: Envelope, delivery: Delivery) -> Itera
         kind=SpanKind.CLIENT,
         attributes=of_task | _messaging("settle", delivery.queue),
     )
-    with _current(span):
-        yield span
+    return Current(span)
 
 
-class _current:  # noqa: N801 - a context manager, and one in OpenTelemetry's way costs more
-    """The span is the current one within the block, fails with it, and ends with it."""
+class Current:
+    """The span is the current one within the block, fails with it, and ends with it.
+
+    OpenTelemetry's own way goes through two generators for each span.
+    """
 
     def __init__(self, span: Span) -> None:
         self._span = span
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Span:
         self._token = attach(set_span_in_context(self._span))
+        return self._span
 
     def __exit__(self, kind: object, fault: BaseException | None, stack: object) -> None:
         detach(self._token)
