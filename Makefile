@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format clean lock conformance simulate chaos fuzz chaos-localbus chaos-redrive bench-localbus
+.PHONY: demo test lint format clean lock conformance simulate chaos fuzz chaos-localbus chaos-redrive bench-localbus image-check
 
 demo: $(VENV)/ready ## run the main job on embedded defaults
 	$(BIN)/fleet demo
@@ -56,8 +56,15 @@ simulate: $(VENV)/ready ## 10,000 seeded stories in virtual time: lost locks, cr
 chaos: $(VENV)/ready ## 50 rounds of faults against real processes under load; prints the table
 	$(BIN)/python -m tests.chaos --rounds 50
 
-lock: ## pin every dependency by hash (needs uv)
-	uv pip compile pyproject.toml --extra dev --extra aks --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header -o requirements.lock
+image-check: $(VENV)/ready ## the Dockerfile linted, its commands from a fresh install, the image built where it can be
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/python -m tests.image
+
+LOCK := uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header
+lock: ## pin every dependency by hash (needs uv): for development, and for the image
+	$(LOCK) pyproject.toml --extra dev --extra aks -o requirements.lock
+	$(LOCK) pyproject.toml --extra aks -o requirements-image.lock
+	echo hatchling | $(LOCK) - -o requirements-build.lock
 
 clean: ## remove the environment, the demo's state and caches
 	rm -rf $(VENV) .fleet .mypy_cache .ruff_cache .pytest_cache .hypothesis

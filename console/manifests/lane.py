@@ -2,12 +2,13 @@
 
 import math
 
-from console.manifests.names import NAMESPACE, Configuration, Manifest, labels
+from console.manifests.names import Configuration, Manifest, labels
 from console.manifests.names import metadata as named
 from console.manifests.network import lane_network
 from console.manifests.worker import worker_pod
 from contracts.lane import Lane
 from contracts.scale import Shape
+from fleet.cluster.names import NAMESPACE, alone, of_lane
 
 TRIGGER_AUTHENTICATION = "fleet-keda"
 BUS_NAMESPACE = "set-by-the-overlay"
@@ -47,12 +48,12 @@ def _service_account(lane: Lane) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
-        "metadata": metadata(lane, f"lane-{lane.name}"),
+        "metadata": metadata(lane, of_lane(lane.name)),
     }
 
 
 def _role_binding(lane: Lane) -> Manifest:
-    return _binding(lane, f"lane-{lane.name}", "fleet-worker")
+    return _binding(lane, of_lane(lane.name), "fleet-worker")
 
 
 def _binding(lane: Lane, name: str, role: str) -> Manifest:
@@ -62,7 +63,7 @@ def _binding(lane: Lane, name: str, role: str) -> Manifest:
         "metadata": metadata(lane, name),
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role},
         "subjects": [
-            {"kind": "ServiceAccount", "name": f"lane-{lane.name}", "namespace": NAMESPACE}
+            {"kind": "ServiceAccount", "name": of_lane(lane.name), "namespace": NAMESPACE}
         ],
     }
 
@@ -71,7 +72,7 @@ def _deployment(lane: Lane, configuration: Configuration) -> Manifest:
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": metadata(lane, f"lane-{lane.name}"),
+        "metadata": metadata(lane, of_lane(lane.name)),
         # No `replicas`: they are KEDA's to say, and applying this again must not reset them.
         "spec": {
             "revisionHistoryLimit": 5,
@@ -91,7 +92,7 @@ def _disruption_budget(lane: Lane) -> Manifest:
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
-        "metadata": metadata(lane, f"lane-{lane.name}"),
+        "metadata": metadata(lane, of_lane(lane.name)),
         "spec": {
             "maxUnavailable": 1,
             # A pod that never became ready does no work: it must not block a node's drain.
@@ -121,9 +122,9 @@ def _scaled_object(lane: Lane) -> Manifest:
     return {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "ScaledObject",
-        "metadata": metadata(lane, f"lane-{lane.name}"),
+        "metadata": metadata(lane, of_lane(lane.name)),
         "spec": {
-            "scaleTargetRef": {"name": f"lane-{lane.name}"},
+            "scaleTargetRef": {"name": of_lane(lane.name)},
             "pollingInterval": _POLL,
             "cooldownPeriod": _COOLDOWN,
             "minReplicaCount": scale.min_replicas,
@@ -163,7 +164,7 @@ def _scaled_job(lane: Lane, configuration: Configuration) -> Manifest:
     return {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "ScaledJob",
-        "metadata": metadata(lane, f"lane-{lane.name}"),
+        "metadata": metadata(lane, of_lane(lane.name)),
         "spec": {
             "pollingInterval": _POLL,
             "maxReplicaCount": scale.max_replicas,
@@ -191,14 +192,14 @@ def _template_alone(lane: Lane, configuration: Configuration) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "PodTemplate",
-        "metadata": metadata(lane, f"lane-{lane.name}-alone"),
+        "metadata": metadata(lane, alone(lane.name)),
         "template": worker_pod(lane, configuration, alone=True),
     }
 
 
 def _may_start_jobs(lane: Lane) -> list[Manifest]:
     """Read its own template, and make Jobs; which Jobs, the admission policy says (base)."""
-    name = f"lane-{lane.name}-alone"
+    name = alone(lane.name)
     rules = [
         {
             "apiGroups": [""],

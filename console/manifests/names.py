@@ -3,17 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
+from fleet.cluster.names import COMPONENT, LANE_LABEL, NAME, NAMESPACE, PART
+
 Manifest = dict[str, Any]
 
 IMAGE = "leaf-fleet"
 """An overlay says where the image is kept, by digest."""
-NAMESPACE = "leaf-fleet"
 SETTINGS, RULES, LANES = "fleet-settings", "fleet-rules", "fleet-lanes"
 """ConfigMaps: the settings as variables, the rules of the policy gate, and the lanes file."""
 SOURCES = "fleet-sources"
 """The Secret whose one file, sources.toml, says where source systems are."""
-LANE_LABEL = "fleet.leaf/lane"
-COMPONENT = "app.kubernetes.io/component"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +27,7 @@ class Configuration:
 
 def labels(component: str, lane: str | None = None) -> dict[str, str]:
     """Of everything that belongs to a part of the fleet, or to one lane."""
-    own = {"app.kubernetes.io/name": "leaf-fleet", COMPONENT: component}
+    own = {PART: NAME, COMPONENT: component}
     return own if lane is None else own | {LANE_LABEL: lane}
 
 

@@ -4,8 +4,9 @@ A network policy knows addresses and ports, not names. Narrow `everywhere` to yo
 in an overlay where you have them.
 """
 
-from console.manifests.names import LANE_LABEL, Manifest, labels, metadata
+from console.manifests.names import Manifest, labels, metadata
 from contracts.lane import Lane
+from fleet.cluster.names import LANE_LABEL, of_lane
 
 _NODE_METADATA = "169.254.169.254/32"
 """Hands out the node's own identity: no pod has business there."""
@@ -20,7 +21,7 @@ def lane_network(lane: Lane) -> Manifest:
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": metadata(f"lane-{lane.name}", labels("lane", lane.name)),
+        "metadata": metadata(of_lane(lane.name), labels("lane", lane.name)),
         "spec": {
             "podSelector": {"matchLabels": {LANE_LABEL: lane.name}},
             "policyTypes": ["Ingress", "Egress"],

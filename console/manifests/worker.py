@@ -4,6 +4,7 @@ from console.manifests.names import Configuration, Manifest, labels
 from console.manifests.pod import Part, of_the_pod, pod_template, spread
 from contracts.lane import Lane
 from contracts.scale import Shape
+from fleet.cluster.names import of_lane
 
 HEALTH, READY = "/run/fleet/health.json", "/run/fleet/ready.json"
 _IDLE = 30
@@ -42,7 +43,7 @@ def worker_pod(lane: Lane, configuration: Configuration, *, alone: bool = False)
     kept = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"} if as_job else {}
     part = Part(
         name="worker",
-        account=f"lane-{lane.name}",
+        account=of_lane(lane.name),
         labels=labels("lane-alone" if alone else "lane", lane.name),
         command=worker_command(lane, until_idle=as_job and not alone),
         cpu=scale.cpu,

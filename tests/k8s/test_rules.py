@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from console.manifests.names import COMPONENT, LANE_LABEL
 from contracts.scale import Shape
+from fleet.cluster.names import COMPONENT, LANE_LABEL
 from fleet.lanes import load_lanes
 from fleet.settings import Settings
 from tests.k8s.manifests import containers, of_kind, pods, template

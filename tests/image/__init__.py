@@ -1,0 +1,1 @@
+"""The image: its Dockerfile, and what it starts from the installed wheel."""
