@@ -54,11 +54,12 @@ class Unreachable(ConsoleError):
 def exit_code_of(cause: FleetError) -> ExitCode:
     """The exit code that tells a script what kind of trouble `cause` is."""
     from fleet.bus.errors import BusUnavailable
+    from fleet.cluster.errors import ClusterUnavailable
     from fleet.ledger.errors import LedgerBusy, LedgerMissing
 
     if isinstance(cause, ConsoleError):
         return cause.exit_code
-    if isinstance(cause, BusUnavailable | LedgerBusy | LedgerMissing):
+    if isinstance(cause, BusUnavailable | ClusterUnavailable | LedgerBusy | LedgerMissing):
         return ExitCode.UNREACHABLE
     return ExitCode.REFUSED
 

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import importlib.metadata
 import logging
 import os
@@ -10,12 +11,17 @@ import secrets
 import signal
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 
 from contracts.lane import Lane, LaneTable, Mode
 from fleet.artifacts.folder import FolderStore
 from fleet.bus.bus import open_bus
 from fleet.clock import SystemClock
+from fleet.cluster.cluster import open_cluster
+from fleet.cluster.errors import ClusterRefused
+from fleet.cluster.names import NAMESPACE
+from fleet.cluster.own_pod import OwnPod
 from fleet.errors import FleetError
 from fleet.lanes import load_lanes
 from fleet.ledger.ledger import Ledger
@@ -29,6 +35,7 @@ from fleet.telemetry.output import redact_output
 from fleet.telemetry.telemetry import start_telemetry
 from policies.bundle import BundleRefused
 from policies.live import LiveGate
+from workers.deletion_cost import keep_told
 from workers.faultpoints import VARIABLE, planned
 from workers.health import Watch
 from workers.leases import LeaseKeeper
@@ -36,7 +43,7 @@ from workers.runner import HandlerRunner
 from workers.site import Site
 from workers.stages.table import all_handlers
 from workers.verify import verify
-from workers.worker import serve
+from workers.worker import Beside, serve
 
 _log = logging.getLogger("workers")
 
@@ -130,7 +137,10 @@ async def _serve(
                     names = [lane.name for lane in lanes]
                     write_ready(arguments.ready_file, worker=worker, lanes=names)
                 _log.info("%s serves %s", worker, ", ".join(lane.name for lane in lanes))
-                with LedgerReader(settings.ledger_address) as reader:
+                with (
+                    LedgerReader(settings.ledger_address) as reader,
+                    contextlib.ExitStack() as opened,
+                ):
                     watch = Watch(
                         lanes,
                         reader=reader,
@@ -146,8 +156,22 @@ async def _serve(
                         watch=watch,
                         health_file=arguments.health_file,
                         until_idle=arguments.until_idle,
+                        beside=_beside(settings, watch, opened),
                     )
     runner.close()
+
+
+def _beside(settings: Settings, watch: Watch, opened: contextlib.ExitStack) -> list[Beside]:
+    """On Kubernetes: the pod says while it is busy."""
+    if settings.pod is None:
+        return []
+    try:
+        namespace = settings.pod_namespace or NAMESPACE
+        cluster = opened.enter_context(open_cluster(namespace=namespace))
+    except ClusterRefused as cause:
+        _log.error("scale-down will not spare this pod: %s", cause)
+        return []
+    return [partial(keep_told, OwnPod(cluster, settings.pod), lambda: watch.running)]
 
 
 def _verify(settings: Settings, run: str, *, as_json: bool) -> int:

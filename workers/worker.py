@@ -8,9 +8,10 @@ stopping harder: that is what leases are for.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -29,6 +30,8 @@ from workers.site import Site
 
 _log = logging.getLogger(__name__)
 
+Beside = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+
 _HEARTBEAT = 5.0
 """Seconds between two words that this worker is alive."""
 _LOOK = 1.0
@@ -45,11 +48,13 @@ async def serve(
     health_file: Path | None = None,
     until_idle: float | None = None,
     heartbeat: float = _HEARTBEAT,
+    beside: Sequence[Beside] = (),
 ) -> None:
     """Work on `lanes` until `stop`, then end within `grace` seconds and a little.
 
     `watch` is told what the lanes take, and says in `health_file` how they are. With `until_idle`,
-    `stop` is set once nothing was in hand and nothing came for so many seconds.
+    `stop` is set once nothing was in hand and nothing came for so many seconds. What is `beside`
+    runs until the event that it is given.
     """
     done = asyncio.Event()
     async with asyncio.TaskGroup() as upkeep:
@@ -60,6 +65,8 @@ async def serve(
             upkeep.create_task(watch.keep(health_file, done))
         if watch is not None and until_idle is not None:
             upkeep.create_task(_stop_when_idle(watch, site.clock, until_idle, stop, done))
+        for each in beside:
+            upkeep.create_task(each(done))
         try:
             async with asyncio.TaskGroup() as working:
                 for lane in lanes:

@@ -1,27 +1,28 @@
 """The parts of which there are a few: the dispatcher, and the console in a browser."""
 
 from console.manifests.names import Configuration, Manifest, labels, metadata
-from console.manifests.pod import Part, pod_template, spread
+from console.manifests.pod import Part, pod_template, spread, variable
 
-DISPATCHER_PORT, CONSOLE_PORT = 8780, 8781
+DISPATCHER_PORT, CONSOLE_PORT = 8780, 8790
+_EVERYWHERE = "0.0.0.0"  # noqa: S104  # the pod's own address, which network policies guard
 
 
 def dispatcher_documents(configuration: Configuration) -> list[Manifest]:
     """Two, so that a node may go while requests come; they share the outbox and the sweep."""
-    command = ["python", "-m", "dispatcher", "--host", "0.0.0.0", "--port", str(DISPATCHER_PORT)]  # noqa: S104  # a pod's own address
-    return _documents("dispatcher", command, DISPATCHER_PORT, "/readyz", configuration)
+    command = ["python", "-m", "dispatcher", "--host", _EVERYWHERE, "--port", str(DISPATCHER_PORT)]
+    return _documents("dispatcher", command, DISPATCHER_PORT, 2, configuration)
 
 
 def console_documents(configuration: Configuration) -> list[Manifest]:
-    """The web console."""
-    command = ["python", "-m", "console.web", "--host", "0.0.0.0", "--port", str(CONSOLE_PORT)]  # noqa: S104  # a pod's own address
-    return _documents("console", command, CONSOLE_PORT, "/healthz", configuration)
+    """The pages of the console. One: a person's pages stay with the process that opened them."""
+    return _documents("console", ["python", "-m", "console"], CONSOLE_PORT, 1, configuration)
 
 
 def _documents(
-    name: str, command: list[str], port: int, ready: str, configuration: Configuration
+    name: str, command: list[str], port: int, replicas: int, configuration: Configuration
 ) -> list[Manifest]:
     labelled, full = labels(name), f"fleet-{name}"
+    environment = [variable("FLEET_CONSOLE_HOST", _EVERYWHERE)] if port == CONSOLE_PORT else []
     part = Part(
         name=name,
         account=full,
@@ -34,15 +35,16 @@ def _documents(
         probes={
             "startupProbe": _asked("/healthz") | {"periodSeconds": 2, "failureThreshold": 60},
             "livenessProbe": _asked("/healthz") | {"periodSeconds": 10, "failureThreshold": 6},
-            "readinessProbe": _asked(ready) | {"periodSeconds": 5},
+            "readinessProbe": _asked("/readyz") | {"periodSeconds": 5},
         },
         port=port,
+        environment=environment,
         critical=True,
     )
     template = pod_template(part, configuration)
     template["spec"]["topologySpreadConstraints"] = spread(labelled)
     deployment = {
-        "replicas": 2,
+        "replicas": replicas,
         "revisionHistoryLimit": 5,
         "minReadySeconds": 10,
         "selector": {"matchLabels": labelled},

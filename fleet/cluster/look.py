@@ -70,7 +70,7 @@ def pod_row(pod: Any) -> PodRow:
         phase="Terminating" if meta.deletion_timestamp else (status and status.phase) or "Unknown",
         ready=bool(containers) and all(container.ready for container in containers),
         restarts=sum(container.restart_count for container in containers),
-        busy=int(cost) if cost.isdecimal() else None,
+        busy=cost != "0" if cost else None,
         alone=(meta.labels or {}).get(COMPONENT) == "lane-alone",
         node=pod.spec.node_name if pod.spec else None,
         started=status.start_time if status else None,

@@ -10,12 +10,12 @@ class OwnPod:
     def __init__(self, cluster: Cluster, name: str) -> None:
         self._cluster, self._name = cluster, name
 
-    def dear(self, attempts: int) -> None:
+    def dear(self, *, busy: bool) -> None:
         """A scale-down takes the pods first that say the lowest number. Blocks for a round trip.
 
         Raises ClusterUnavailable or ClusterRefused.
         """
-        body = {"metadata": {"annotations": {DELETION_COST: str(attempts)}}}
+        body = {"metadata": {"annotations": {DELETION_COST: "1" if busy else "0"}}}
         self._cluster.change(
             f"annotating {self._name}",
             self._cluster.core.patch_namespaced_pod,

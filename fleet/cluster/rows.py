@@ -14,8 +14,8 @@ class PodRow(Fact):
     """Pending, Running, Succeeded, Failed or Unknown; Terminating once it is told to end."""
     ready: bool = False
     restarts: int = 0
-    busy: int | None = None
-    """Attempts in hand, as its worker says; None where it says nothing."""
+    busy: bool | None = None
+    """Whether it has attempts in hand, as its worker says; None where it says nothing."""
     alone: bool = False
     """Whether it is one task's own."""
     node: str | None = None

@@ -234,7 +234,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers["Content-Type"] not in _PATCHES:
             self._fault(f"{self.headers['Content-Type']} is not merge-patch")
         found = self._found(resource, name)
-        merged = _merged(found, body)
+        merged: Object = _merged(found, body)
         self._check(merged)
         self.api.objects[resource, name] = merged
         return merged

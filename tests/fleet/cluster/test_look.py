@@ -21,7 +21,7 @@ def test_a_lane_shows_its_pods_restarts_and_events(server: ApiServer, cluster: C
     broken = a_pod("mirror", "b", restarts=4)
     broken["status"]["containerStatuses"][0] |= {"ready": False, "state": waiting}
     busy = a_pod("mirror", "a", restarts=1)
-    busy["metadata"]["annotations"]["controller.kubernetes.io/pod-deletion-cost"] = "2"
+    busy["metadata"]["annotations"]["controller.kubernetes.io/pod-deletion-cost"] = "1"
     server.put("pods", busy, broken, a_pod("compute", "c"))
     server.put(
         "events",
@@ -42,7 +42,7 @@ def test_a_lane_shows_its_pods_restarts_and_events(server: ApiServer, cluster: C
             phase="Running",
             ready=True,
             restarts=1,
-            busy=2,
+            busy=True,
             node="node-1",
             started=started,
         ),

@@ -95,11 +95,11 @@ def test_a_busy_worker_says_so_on_its_pod(server: ApiServer, cluster: Cluster) -
     server.put("pods", a_pod("mirror", "a"))
     own = OwnPod(cluster, "lane-mirror-a")
 
-    own.dear(3)
+    own.dear(busy=True)
     busy = look(cluster, ["mirror"])[0].pods[0].busy
-    own.dear(0)
+    own.dear(busy=False)
 
-    assert busy == 3
+    assert busy is True
     notes = server.get("pods", "lane-mirror-a")["metadata"]["annotations"]
     assert notes["controller.kubernetes.io/pod-deletion-cost"] == "0"
 
@@ -137,7 +137,7 @@ def test_a_cluster_that_does_not_answer_is_told_without_its_address(
     server.trouble("patch", "pods", 503, times=100)
 
     with pytest.raises(ClusterUnavailable, match="annotating x"):
-        OwnPod(cluster, "x").dear(1)
+        OwnPod(cluster, "x").dear(busy=True)
 
 
 def test_nowhere_to_ask_is_said_with_what_to_do(tmp_path: object) -> None:
@@ -188,7 +188,7 @@ def test_a_workers_rights_are_exactly_what_its_code_asks_for(
     server.put("pods", a_pod("compute", "a"))
     server.put("podtemplates", manifest("PodTemplate", "lane-compute-alone"))
 
-    OwnPod(cluster, "lane-compute-a").dear(1)
+    OwnPod(cluster, "lane-compute-a").dear(busy=True)
     start_apart(cluster, lane="compute", task="t", number=1, limit=60)
 
     assert _used(server) == _granted("fleet-worker") | _granted("lane-compute-alone")
