@@ -60,6 +60,8 @@ class Envelope(Fact):
     flags: tuple[str, ...] = ()
     generation: int = 0
     """Of the policy bundle that admitted the run."""
+    isolated: bool = False
+    """The task asks for a pod of its own, where there are pods."""
     traceparent: str | None = None
     body: TaskBody
 
@@ -108,6 +110,8 @@ def encoded(envelope: Envelope) -> WireMessage:
         "leafflags": ",".join(envelope.flags),
         "leafgeneration": envelope.generation,
     }
+    if envelope.isolated:
+        attributes["leafisolated"] = True
     properties = {f"{_PREFIXES[0]}{name}": value for name, value in attributes.items()}
     if envelope.traceparent:
         # Diagnostic-Id is what the Azure SDKs of other languages read.
@@ -167,6 +171,7 @@ def decoded(message: WireMessage) -> Envelope:
             priority=attributes.get("leafpriority", 5),
             flags=tuple(flags.split(",")) if flags else (),
             generation=attributes.get("leafgeneration", 0),
+            isolated=attributes.get("leafisolated", False),
             traceparent=message.properties.get("traceparent")
             or message.properties.get("Diagnostic-Id"),
             body=TaskBody.model_validate_json(message.body),

@@ -120,6 +120,8 @@ class StageSpec(StrictFact):
     """Of the payload; absent means the newest."""
     each: StageName | tuple[Partition, ...] | None = None
     """One task a partition: of those that a stage discovers, or of a list."""
+    isolated: bool = False
+    """On Kubernetes, each of its tasks runs in a pod of its own; elsewhere nothing changes."""
     needs: tuple[StageName, ...] = ()
     """Stages whose outputs are inputs. The stage named in `each` is always one of them."""
     with_: JsonObject = Field(default={}, alias="with")

@@ -34,6 +34,8 @@ class StagePlan(Fact):
     partitions: tuple[str, ...] | None = None
     """Partitions known when planning."""
     deterministic: bool = False
+    isolated: bool = False
+    """Its tasks ask for a pod of their own."""
 
     @property
     def fans_out(self) -> bool:

@@ -93,9 +93,14 @@ class _Planner:
 
     def lane_faults(self) -> Iterator[LineFault]:
         for name, spec in self._specs.items():
-            if self._lanes.serving(spec.kind) is None:
+            lane = self._lanes.serving(spec.kind)
+            if lane is None:
                 line = self._located.line("stages", self._place[name], "kind")
                 yield LineFault(line=line, message=f"no lane serves the kind {spec.kind!r}")
+            elif spec.isolated and not lane.scale.isolation:
+                line = self._located.line("stages", self._place[name], "isolated")
+                told = f"tasks of lane {lane.name!r} may have no pods of their own"
+                yield LineFault(line=line, message=told)
 
     def payload_faults(self) -> Iterator[LineFault]:
         check = PayloadCheck(self._files)
@@ -123,6 +128,7 @@ class _Planner:
                 discovered_by=spec.each if isinstance(spec.each, str) else None,
                 partitions=spec.each if isinstance(spec.each, tuple) else None,
                 deterministic=payload.DETERMINISTIC,
+                isolated=spec.isolated,
             )
 
     def _as_of_a_partition(self, name: str) -> JsonObject:

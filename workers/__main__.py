@@ -11,6 +11,8 @@ import secrets
 import signal
 import socket
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from contracts.lane import Lane, LaneTable, Mode
 from fleet.artifacts.folder import FolderStore
 from fleet.bus.bus import open_bus
 from fleet.clock import SystemClock
-from fleet.cluster.cluster import open_cluster
+from fleet.cluster.cluster import Cluster, open_cluster
 from fleet.cluster.errors import ClusterRefused
 from fleet.cluster.names import NAMESPACE
 from fleet.cluster.own_pod import OwnPod
@@ -35,6 +37,7 @@ from fleet.telemetry.output import redact_output
 from fleet.telemetry.telemetry import start_telemetry
 from policies.bundle import BundleRefused
 from policies.live import LiveGate
+from workers.apart import Apart
 from workers.deletion_cost import keep_told
 from workers.faultpoints import VARIABLE, planned
 from workers.health import Watch
@@ -78,6 +81,12 @@ def main() -> int:
         type=float,
         metavar="SECONDS",
         help="end once nothing came for so long: a job of Kubernetes",
+    )
+    parser.add_argument(
+        "--deferred",
+        type=int,
+        metavar="NUMBER",
+        help="work on one deferred message of the one lane, then end: a task's own pod",
     )
     parser.add_argument("--verify", metavar="RUN", help="verify a run instead of working")
     parser.add_argument("--json", action="store_true", help="with --verify: one JSON object")
@@ -137,10 +146,9 @@ async def _serve(
                     names = [lane.name for lane in lanes]
                     write_ready(arguments.ready_file, worker=worker, lanes=names)
                 _log.info("%s serves %s", worker, ", ".join(lane.name for lane in lanes))
-                with (
-                    LedgerReader(settings.ledger_address) as reader,
-                    contextlib.ExitStack() as opened,
-                ):
+                with LedgerReader(settings.ledger_address) as reader, _cluster(settings) as cluster:
+                    if cluster is not None and arguments.deferred is None:
+                        site = replace(site, apart=Apart(cluster))
                     watch = Watch(
                         lanes,
                         reader=reader,
@@ -156,20 +164,31 @@ async def _serve(
                         watch=watch,
                         health_file=arguments.health_file,
                         until_idle=arguments.until_idle,
-                        beside=_beside(settings, watch, opened),
+                        beside=_beside(settings, watch, cluster),
+                        number=arguments.deferred,
                     )
     runner.close()
 
 
-def _beside(settings: Settings, watch: Watch, opened: contextlib.ExitStack) -> list[Beside]:
-    """On Kubernetes: the pod says while it is busy."""
+@contextlib.contextmanager
+def _cluster(settings: Settings) -> Iterator[Cluster | None]:
+    """The cluster that this worker is a pod of; None elsewhere, or where it cannot be asked."""
     if settings.pod is None:
-        return []
+        yield None
+        return
     try:
-        namespace = settings.pod_namespace or NAMESPACE
-        cluster = opened.enter_context(open_cluster(namespace=namespace))
+        opened = open_cluster(namespace=settings.pod_namespace or NAMESPACE)
     except ClusterRefused as cause:
-        _log.error("scale-down will not spare this pod: %s", cause)
+        _log.error("no pods of their own for tasks, and scale-down will not spare this: %s", cause)
+        yield None
+        return
+    with opened:
+        yield opened
+
+
+def _beside(settings: Settings, watch: Watch, cluster: Cluster | None) -> list[Beside]:
+    """On Kubernetes: the pod says while it is busy."""
+    if cluster is None or settings.pod is None:
         return []
     return [partial(keep_told, OwnPod(cluster, settings.pod), lambda: watch.running)]
 

@@ -13,6 +13,7 @@ from fleet.clock import Clock
 from fleet.ledger.ledger import Ledger
 from policies.gate import PolicyGate
 from policies.live import LiveGate
+from workers.apart import Apart
 from workers.faultpoints import Point, passed
 from workers.leases import LeaseKeeper
 from workers.runner import HandlerRunner
@@ -42,5 +43,7 @@ class Site:
     code_version: str
     rules_patience: float = 20.0
     """Seconds that a task waits for rules as new as those that admitted its run."""
+    apart: Apart | None = None
+    """Hands tasks that ask for it to pods of their own; None where there are none."""
     point: Point = passed
     """Told of each numbered point that a delivery passes; does something only under test."""

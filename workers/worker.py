@@ -49,12 +49,13 @@ async def serve(
     until_idle: float | None = None,
     heartbeat: float = _HEARTBEAT,
     beside: Sequence[Beside] = (),
+    number: int | None = None,
 ) -> None:
     """Work on `lanes` until `stop`, then end within `grace` seconds and a little.
 
     `watch` is told what the lanes take, and says in `health_file` how they are. With `until_idle`,
     `stop` is set once nothing was in hand and nothing came for so many seconds. What is `beside`
-    runs until the event that it is given.
+    runs until the event that it is given. With `number`, only that deferred message is worked.
     """
     done = asyncio.Event()
     async with asyncio.TaskGroup() as upkeep:
@@ -71,19 +72,28 @@ async def serve(
             async with asyncio.TaskGroup() as working:
                 for lane in lanes:
                     working.create_task(
-                        serve_lane(lane, site, stop, watch), name=f"lane {lane.name}"
+                        serve_lane(lane, site, stop, watch, number), name=f"lane {lane.name}"
                     )
         finally:
             done.set()
 
 
 async def serve_lane(
-    lane: Lane, site: Site, stop: asyncio.Event, watch: Watch | None = None
+    lane: Lane,
+    site: Site,
+    stop: asyncio.Event,
+    watch: Watch | None = None,
+    number: int | None = None,
 ) -> None:
-    """Take deliveries of one lane, as many at a time as the lane allows."""
+    """Take deliveries of one lane, as many at a time as the lane allows; or one, by its number."""
     room = Room(lane.concurrency)
+    taken = (
+        site.bus.deliveries(lane.queue, room, stop)
+        if number is None
+        else site.bus.deferred(lane.queue, number, room, stop)
+    )
     async with asyncio.TaskGroup() as attempts:
-        async for delivery in site.bus.deliveries(lane.queue, room, stop):
+        async for delivery in taken:
             if watch is not None:
                 watch.took(lane.name)
             attempts.create_task(_one(delivery, lane, site, room, watch))
@@ -91,7 +101,8 @@ async def serve_lane(
 
 async def _one(delivery: Delivery, lane: Lane, site: Site, room: Room, watch: Watch | None) -> None:
     try:
-        await work(delivery, lane, site)
+        if site.apart is None or not await site.apart.took(delivery, lane):
+            await work(delivery, lane, site)
     except (FleetError, SQLAlchemyError, OSError) as cause:
         # The ledger, the bus or the disk is away. Unsettled, the delivery comes back when its lock
         # lapses; claimed, the task comes back when its lease does. The other attempts go on.

@@ -15,7 +15,7 @@ from fleet.artifacts.store import ArtifactStore
 from fleet.bus.claim_check import checked_in, checked_out, has_reference
 from fleet.bus.errors import BusUnavailable
 from fleet.bus.message import Outgoing, from_sdk
-from fleet.bus.receiver import Delivery, Room, deliveries
+from fleet.bus.receiver import Delivery, Room, deferred, deliveries
 from fleet.bus.sender import QueueSender
 from fleet.bus.set_aside import SetAside, set_aside
 
@@ -62,6 +62,12 @@ class Bus:
     def deliveries(self, queue: str, room: Room, stop: asyncio.Event) -> AsyncIterator[Delivery]:
         """Deliveries until `stop`; see fleet.bus.receiver. Bodies in the store are not yet read."""
         return deliveries(self._client, queue, room, stop)
+
+    def deferred(
+        self, queue: str, number: int, room: Room, stop: asyncio.Event
+    ) -> AsyncIterator[Delivery]:
+        """One deferred message, once; see fleet.bus.receiver."""
+        return deferred(self._client, queue, number, room, stop)
 
     async def oldest(self, queue: str) -> datetime | None:
         """Since when the oldest message that is not for later is on its queue; it may be locked.

@@ -14,10 +14,14 @@ from typing import Any, TypeVar
 
 from azure.servicebus import ServiceBusReceivedMessage
 from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver
-from azure.servicebus.exceptions import ServiceBusError
+from azure.servicebus.exceptions import (
+    MessageLockLostError,
+    MessageNotFoundError,
+    ServiceBusError,
+)
 
 from contracts.envelope import WireMessage
-from fleet.bus.errors import SettleFailed
+from fleet.bus.errors import BusUnavailable, SettleFailed
 from fleet.bus.message import from_sdk
 from fleet.bus.turns import Turns
 
@@ -30,6 +34,8 @@ _LARGEST_BATCH = 100
 _AT_ONCE = 0.01
 """Seconds within which a broker answers that has messages waiting."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
+_DEFERRED_LOOKS, _DEFERRED_PAUSE = 24, 5.0
+"""Longer than a lock: the pod before this one may have died with it."""
 _PATIENCE = 20.0
 """Seconds for a settlement; while one is under way nothing is received."""
 
@@ -165,6 +171,33 @@ async def deliveries(
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+async def deferred(
+    client: ServiceBusClient, queue: str, number: int, room: Room, stop: asyncio.Event
+) -> AsyncIterator[Delivery]:
+    """The one deferred message of this number, or none where there is none for two minutes: it is
+    settled already. (What took it before may have died, and its lock has yet to lapse.) Then sets
+    `stop`. Raises BusUnavailable.
+    """
+    try:
+        async with client.get_queue_receiver(queue, prefetch_count=0) as receiver:
+            found: list[ServiceBusReceivedMessage] = []
+            for _ in range(_DEFERRED_LOOKS):
+                with contextlib.suppress(MessageNotFoundError, MessageLockLostError):
+                    found = await receiver.receive_deferred_messages(number)
+                if found or stop.is_set():
+                    break
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), _DEFERRED_PAUSE)
+            for one in found:
+                await room.take(1)
+                yield Delivery(Turns(receiver), one, queue)
+            await room.all_back()
+    except (ServiceBusError, OSError, ValueError) as cause:
+        raise BusUnavailable(f"message {number} of {queue} cannot be taken: {cause}") from cause
+    finally:
+        stop.set()
 
 
 async def _received(

@@ -171,7 +171,8 @@ def _envelope(
         "version": promised.version,
         "lane": promised.lane,
     }
-    files = facts.kin[promised.stage].files
+    kin = facts.kin[promised.stage]
+    files = kin.files
     digest = promised_digest(
         head,
         promised.deadline,
@@ -188,6 +189,7 @@ def _envelope(
             "created": now.isoformat(),
             "traceparent": promised.traceparent or facts.traceparent,
         }
+        | ({"isolated": True} if kin.stage.isolated else {})
     )
     texts = ",".join(f"{as_json(need)}:{inputs[need]}" for need in sorted(inputs))
     body = f'{{"payload":{promised.payload},"inputs":{{{texts}}},"files":{files}'

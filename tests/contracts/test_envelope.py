@@ -46,6 +46,7 @@ _envelopes = st.builds(
     priority=st.integers(0, 9),
     flags=st.sampled_from([(), ("mutate",), ("a", "b")]),
     generation=st.integers(0, 1000),
+    isolated=st.booleans(),
     traceparent=st.none() | st.just("00-" + "1" * 32 + "-" + "2" * 16 + "-01"),
     body=st.builds(
         TaskBody,

@@ -164,3 +164,15 @@ def test_nobody_asks_for_the_rows_of_another_tenant() -> None:
     """Refused with the line of the parameter."""
     with pytest.raises(RequestRefused, match="must be the request's tenant, 'acme'"):
         _plan({"client": "rival"}, _OF_TENANT)
+
+
+def test_a_stage_may_ask_for_pods_of_its_own_where_its_lane_allows() -> None:
+    """As compute does; elsewhere it is refused, with the line."""
+    asked = YAML.replace("    kind: compute.sql\n", "    kind: compute.sql\n    isolated: true\n")
+    refused = YAML.replace("    kind: mirror.keys\n", "    kind: mirror.keys\n    isolated: true\n")
+
+    graph = _plan({"client": "C-1"}, asked)
+
+    assert [stage.name for stage in graph.stages if stage.isolated] == ["totals"]
+    with pytest.raises(PipelineRefused, match=r"line 13: .*'mirror' may have no pods of their own"):
+        _plan({"client": "C-1"}, refused)

@@ -1,0 +1,1 @@
+"""Infrastructure as files: read for what they say, not deployed."""
