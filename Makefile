@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format clean lock conformance simulate chaos fuzz chaos-localbus chaos-redrive bench-localbus image-check
+.PHONY: demo test lint format clean lock conformance simulate chaos fuzz chaos-localbus chaos-redrive bench-localbus \
+	image-check ledger-conformance ledger-golden bench-blob
 
 demo: $(VENV)/ready ## run the main job on embedded defaults
 	$(BIN)/fleet demo
@@ -32,6 +33,16 @@ $(VENV)/ready: requirements.lock pyproject.toml
 
 conformance: $(VENV)/ready ## localbus's feature table held by tests, here or against LOCALBUS_CONFORMANCE_CONNECTION
 	$(BIN)/python -m pytest -q -p tests.localbus.conformance.table tests/localbus
+
+URL ?=
+ledger-conformance: $(VENV)/ready ## the ledger's tests on the empty database of URL=..., or on SQLite and PostgreSQL
+	LEDGER_CONFORMANCE_URL='$(URL)' $(BIN)/python -m pytest -q tests/fleet/ledger
+
+bench-blob: $(VENV)/ready ## 1 GiB to Azurite and back, and the memory that it takes
+	$(BIN)/python -m bench.blob
+
+ledger-golden: $(VENV)/ready ## write down anew what the ledger tells SQL Server
+	$(BIN)/python -m tests.fleet.ledger.tsql
 
 chaos-localbus: $(VENV)/ready ## kill -9 localbus under load, 20 times, and check what clients were promised
 	$(BIN)/python -m tests.localbus.chaos --rounds 20
@@ -62,8 +73,8 @@ image-check: $(VENV)/ready ## the Dockerfile linted, its commands from a fresh i
 
 LOCK := uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header
 lock: ## pin every dependency by hash (needs uv): for development, and for the image
-	$(LOCK) pyproject.toml --extra dev --extra aks -o requirements.lock
-	$(LOCK) pyproject.toml --extra aks -o requirements-image.lock
+	$(LOCK) pyproject.toml --extra dev --extra aks --extra azure --extra postgresql -o requirements.lock
+	$(LOCK) pyproject.toml --extra aks --extra azure --extra postgresql -o requirements-image.lock
 	echo hatchling | $(LOCK) - -o requirements-build.lock
 
 clean: ## remove the environment, the demo's state and caches

@@ -18,6 +18,7 @@ from console.commands import (
     approvals,
     archive,
     artifacts,
+    bus,
     cancel,
     config,
     dead_letters,
@@ -26,6 +27,7 @@ from console.commands import (
     down,
     k8s,
     lanes,
+    ledger,
     policy,
     redrive,
     redrives,
@@ -80,7 +82,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
-GROUPS = {"k8s": k8s.app, "policy": policy.app}
+GROUPS = {"bus": bus.app, "k8s": k8s.app, "ledger": ledger.app, "policy": policy.app}
 for _name, _group in GROUPS.items():
     app.add_typer(_group, name=_name)
 

@@ -4,15 +4,15 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from fleet.artifacts.folder import FolderStore
 from fleet.artifacts.manifest import export_run
+from fleet.artifacts.store import ArtifactStore
 from fleet.ledger.decided import DecidedRow
 from fleet.ledger.rows import ArtifactRow
 
 
 def exported(
     rows: Iterable[ArtifactRow],
-    store: Path,
+    store: ArtifactStore,
     folder: Path,
     *,
     decisions: Iterable[DecidedRow],
@@ -25,7 +25,7 @@ def exported(
     """
     placed = export_run(
         (row.pointer for row in rows),
-        FolderStore(store),
+        store,
         folder,
         decisions=(row.model_dump_json() for row in decisions),
     )

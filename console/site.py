@@ -15,6 +15,7 @@ from fleet.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from console.intake import Intake
+    from fleet.artifacts.store import ArtifactStore
     from fleet.ledger.reader import LedgerReader
 
 
@@ -67,8 +68,13 @@ class Site:
 
         if self.origins["bus_connection"] == "stack" and self.stack is not None:
             return bus_connection(self.stack.bus_admin_port) if self.stack.bus_admin_port else None
-        set_ = self.settings.bus_connection
-        return None if set_ is None else set_.get_secret_value()
+        return self.settings.bus_address if self.settings.names_bus else None
+
+    def store(self) -> "ArtifactStore":
+        """The artifacts. Raises StoreAway, and FleetError where it is set wrongly."""
+        from fleet.artifacts.opened import open_store
+
+        return open_store(self.settings.artifacts_address, self.settings.artifacts_folder)
 
     def intake(self) -> "Intake":
         """The dispatcher's HTTP intake, for a `with` block."""
@@ -86,7 +92,7 @@ class Site:
                 f"there is no ledger in {self.settings.home}: start the stack with `fleet up`, "
                 "or name the folder with --home"
             )
-        return LedgerReader(self.settings.ledger_address)
+        return LedgerReader(self.settings.ledger_reading_address)
 
 
 def _told_by(stack: StackRecord | None, settings: Settings) -> dict[str, object]:
@@ -98,7 +104,7 @@ def _told_by(stack: StackRecord | None, settings: Settings) -> dict[str, object]
         told |= {"console_host": stack.console_host, "console_port": stack.console_port}
     connection = read_secret(settings.home)
     # The certificate goes with the stack's own bus and no other.
-    if connection is not None and settings.bus_connection is None:
+    if connection is not None and not settings.names_bus:
         told["bus_connection"] = connection
         told["bus_certificate"] = stack.bus_certificate
     return {name: value for name, value in told.items() if name not in settings.model_fields_set}

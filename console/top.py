@@ -60,7 +60,7 @@ class Looker:
         self._site, self._clock = site, clock
         self._lanes = load_lanes(site.settings.lanes_file)
         self._reader: LedgerReader = site.reader()
-        self._pulse = Pulse(site.settings.ledger_address)
+        self._pulse = Pulse(site.settings.ledger_reading_address)
         self._trends = Trends(self._pulse)
         self._bus = BusView(None if site.bus_admin is None else self._depths, clock)
 

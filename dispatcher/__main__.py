@@ -36,7 +36,8 @@ from fleet.access.loopback import LoopbackTrust
 from fleet.access.source import IdentitySource
 from fleet.access.tokens import TokenSource
 from fleet.archiving import Archiver
-from fleet.artifacts.folder import FolderStore
+from fleet.artifacts.opened import open_store
+from fleet.artifacts.upkeep import tidied
 from fleet.bus.bus import INTAKE_QUEUE, open_bus
 from fleet.clock import SystemClock
 from fleet.errors import FleetError
@@ -50,6 +51,7 @@ from fleet.ready import write_ready
 from fleet.registry import payload_registry
 from fleet.settings import Settings, load_settings
 from fleet.telemetry.logs import start_logging
+from fleet.telemetry.measures import measure_lanes
 from fleet.telemetry.output import redact_output
 from fleet.telemetry.telemetry import start_telemetry
 from policies.bundle import BundleRefused
@@ -63,6 +65,8 @@ examples:
 Settings come from FLEET_* variables (docs/reference/settings.md). SIGTERM or Ctrl-C stops it once
 the requests at hand are answered; a second signal changes nothing.
 """
+_TIDY_EVERY = 3600.0
+"""Seconds."""
 _log = logging.getLogger("dispatcher")
 
 
@@ -70,13 +74,15 @@ async def dispatch(settings: Settings, stop: asyncio.Event, ready_file: Path | N
     """Dispatch until `stop` is set."""
     clock, lanes, registry = SystemClock(), load_lanes(settings.lanes_file), payload_registry()
     gate = LiveGate(settings.rules, lanes)
-    store = FolderStore(settings.artifacts_folder)
+    store = open_store(settings.artifacts_address, settings.artifacts_folder)
     pipelines = PipelineFolders(settings.pipelines, registry)
     async with contextlib.AsyncExitStack() as opened:
         ledger = await opened.enter_async_context(await Ledger.open(settings.ledger_address))
-        tracer = opened.enter_context(start_telemetry("dispatcher", ledger)).tracer
-        reader = opened.enter_context(LedgerReader(settings.ledger_address))
-        browser = opened.enter_context(LedgerBrowser(settings.ledger_address))
+        telemetry = opened.enter_context(start_telemetry("dispatcher", ledger, settings.metrics_at))
+        tracer = telemetry.tracer
+        reader = opened.enter_context(LedgerReader(settings.ledger_reading_address))
+        measure_lanes(telemetry.meter, reader.lanes, clock.now)
+        browser = opened.enter_context(LedgerBrowser(settings.ledger_reading_address))
         bus = await opened.enter_async_context(open_bus(settings.bus_address, store))
         relay = OutboxRelay(ledger, bus, clock, settings.relay_every)
         sweeper = Sweeper(ledger, clock, settings.sweep_every)
@@ -106,6 +112,7 @@ async def dispatch(settings: Settings, stop: asyncio.Event, ready_file: Path | N
             wake=redriver.loop.wake,
             hurry=relay.hurry,
         )
+        upkeep = Supervised("upkeep", partial(tidied, store, clock), _TIDY_EVERY)
         rules = Supervised("rules", partial(refreshed, gate), RULES_EVERY)
         quarantine = Quarantine(ledger, bus, clock, [INTAKE_QUEUE, *(lane.queue for lane in lanes)])
         retention = Retention(
@@ -115,6 +122,7 @@ async def dispatch(settings: Settings, stop: asyncio.Event, ready_file: Path | N
             relay.loop,
             sweeper.loop,
             rules,
+            upkeep,
             redriver.loop,
             admissions.loop,
             retention.loop,

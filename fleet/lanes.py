@@ -8,6 +8,8 @@ from pydantic import ValidationError
 from contracts.lane import Lane, LaneTable
 from fleet.errors import FleetError
 
+TOPICS = "topics"
+"""The one table that is no lane: fleet.bus.topology reads it."""
 LANES_FILE = Path(__file__).with_name("lanes.toml")
 
 
@@ -24,6 +26,8 @@ def load_lanes(path: Path = LANES_FILE) -> LaneTable:
     lanes: list[Lane] = []
     faults: list[str] = []
     for name, fields in tables.items():
+        if name == TOPICS:
+            continue
         try:
             lanes.append(Lane.model_validate({**fields, "name": name}))
         except (ValidationError, TypeError) as cause:

@@ -31,10 +31,20 @@ class Settings(BaseSettings):
     """Where local state lives: ledger, bus, artifacts, sources, logs."""
     bus_connection: SecretStr | None = None
     """Service Bus connection string; absent means the local stack's own bus."""
+    bus_namespace: str | None = None
+    """Service Bus namespace, such as `NAME.servicebus.windows.net`, that this process signs in to
+    by its identity, without a key. A connection string goes before it."""
     bus_certificate: Path | None = None
     """Certificate of a local bus's admin API."""
     ledger_url: SecretStr | None = None
-    """SQLAlchemy URL; absent means SQLite under `home`."""
+    """SQLAlchemy URL; absent means SQLite under `home`. `mssql+pyodbc://SERVER/DATABASE` without a
+    user signs in by this process's identity."""
+    ledger_read_url: SecretStr | None = None
+    """SQLAlchemy URL of an account that only reads, for what only looks; absent means
+    `ledger_url`."""
+    artifacts_url: SecretStr | None = None
+    """Container for artifacts, `https://ACCOUNT.blob.core.windows.net/CONTAINER`; signed in to by
+    this process's identity. Absent means a folder under `home`."""
     pipelines: Annotated[tuple[Path, ...], NoDecode] = (Path(pipelines.__file__).parent,)
     """Folders of pipeline folders, searched in order; `:` between them in the variable."""
     rules: Path = Path(policies.__file__).parent / "rules"
@@ -61,6 +71,10 @@ class Settings(BaseSettings):
     Without it only this machine is answered, and may do everything."""
     token: SecretStr | None = None
     """A token for a dispatcher that asks for one: `fleet` sends it along."""
+    metrics_host: str = "127.0.0.1"
+    """Address that metrics are served on, as Prometheus text."""
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    """Its port; 0 takes a free one. Absent means that they are not served."""
     relay_every: float = Field(default=0.5, gt=0)
     """Seconds between looks for envelopes that a crash left in the outbox."""
     sweep_every: float = Field(default=2.0, gt=0)
@@ -97,17 +111,42 @@ class Settings(BaseSettings):
         return f"sqlite:///{self.home.absolute() / 'ledger.db'}"
 
     @property
+    def metrics_at(self) -> tuple[str, int] | None:
+        """Where metrics are to be served."""
+        return None if self.metrics_port is None else (self.metrics_host, self.metrics_port)
+
+    @property
+    def ledger_reading_address(self) -> str:
+        """The SQLAlchemy URL for what only looks. May hold a secret."""
+        if self.ledger_read_url is not None:
+            return self.ledger_read_url.get_secret_value()
+        return self.ledger_address
+
+    @property
+    def names_bus(self) -> bool:
+        """Whether a bus was named."""
+        return self.bus_connection is not None or self.bus_namespace is not None
+
+    @property
     def bus_address(self) -> str:
-        """The bus's connection string. Raises SettingsRefused where none is set."""
-        if self.bus_connection is None:
-            raise SettingsRefused(
-                "FLEET_BUS_CONNECTION is not set: give a Service Bus connection string, "
-                "or start the local stack with `fleet up`"
-            )
-        return self.bus_connection.get_secret_value()
+        """The bus's connection string, or its namespace. Raises SettingsRefused without either."""
+        if self.bus_connection is not None:
+            return self.bus_connection.get_secret_value()
+        if self.bus_namespace is not None:
+            return self.bus_namespace
+        raise SettingsRefused(
+            "FLEET_BUS_CONNECTION is not set: give a Service Bus connection string, or a namespace "
+            "in FLEET_BUS_NAMESPACE, or start the local stack with `fleet up`"
+        )
+
+    @property
+    def artifacts_address(self) -> str | None:
+        """The URL of the artifacts' container, if they lie in one. May hold a secret."""
+        return None if self.artifacts_url is None else self.artifacts_url.get_secret_value()
 
     @property
     def artifacts_folder(self) -> Path:
+        """The artifacts, or the local copies of those in a container."""
         return self.home / "artifacts"
 
     @property

@@ -35,7 +35,9 @@ the running stack, or the default. Secrets are masked there.
 _TAIL = """
 Traces go to the ledger, where `fleet task` finds them. Where OpenTelemetry's own
 `OTEL_EXPORTER_OTLP_ENDPOINT` (or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`) is set, they go there
-instead, over HTTP.
+instead, over HTTP, and metrics too. Where `APPLICATIONINSIGHTS_CONNECTION_STRING` is set, traces,
+metrics and log lines go to Azure Monitor. Signing in without keys reads what AKS sets for a pod:
+`AZURE_CLIENT_ID`, `AZURE_TENANT_ID`, `AZURE_FEDERATED_TOKEN_FILE`, `AZURE_AUTHORITY_HOST`.
 """
 
 

@@ -17,7 +17,8 @@ from functools import partial
 from pathlib import Path
 
 from contracts.lane import Lane, LaneTable, Mode
-from fleet.artifacts.folder import FolderStore
+from fleet.artifacts.opened import open_store
+from fleet.artifacts.upkeep import tidied
 from fleet.bus.bus import open_bus
 from fleet.clock import SystemClock
 from fleet.cluster.cluster import Cluster, open_cluster
@@ -116,11 +117,11 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     clock = SystemClock()
-    store = FolderStore(settings.artifacts_folder)
+    store = open_store(settings.artifacts_address, settings.artifacts_folder)
     worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     runner = HandlerRunner(processes=os.cpu_count() or 1)
     async with await Ledger.open(settings.ledger_address) as ledger:
-        with start_telemetry("worker", ledger) as telemetry:
+        with start_telemetry("worker", ledger, settings.metrics_at) as telemetry:
             async with open_bus(settings.bus_address, store) as bus:
                 site = Site(
                     worker=worker,
@@ -145,8 +146,12 @@ async def _serve(
                 if arguments.ready_file is not None:
                     names = [lane.name for lane in lanes]
                     write_ready(arguments.ready_file, worker=worker, lanes=names)
+                await tidied(store, clock)
                 _log.info("%s serves %s", worker, ", ".join(lane.name for lane in lanes))
-                with LedgerReader(settings.ledger_address) as reader, _cluster(settings) as cluster:
+                with (
+                    LedgerReader(settings.ledger_reading_address) as reader,
+                    _cluster(settings) as cluster,
+                ):
                     if cluster is not None and arguments.deferred is None:
                         site = replace(site, apart=Apart(cluster))
                     watch = Watch(
@@ -194,11 +199,11 @@ def _beside(settings: Settings, watch: Watch, cluster: Cluster | None) -> list[B
 
 
 def _verify(settings: Settings, run: str, *, as_json: bool) -> int:
-    with LedgerReader(settings.ledger_address) as reader:
+    with LedgerReader(settings.ledger_reading_address) as reader:
         report = verify(
             reader.find_run(run),
             reader=reader,
-            store=FolderStore(settings.artifacts_folder),
+            store=open_store(settings.artifacts_address, settings.artifacts_folder),
             registry=payload_registry(),
             handlers=all_handlers(),
             scratch=settings.home.absolute() / "scratch" / "verify",

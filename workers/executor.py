@@ -21,7 +21,7 @@ from contracts.lane import Lane
 from contracts.outcome import Failed, Fault, FaultKind, Interrupted, Outcome, Produced
 from contracts.promised import digest_of
 from contracts.states import State
-from fleet.artifacts.errors import ArtifactRefused
+from fleet.artifacts.errors import ArtifactRefused, StoreAway
 from fleet.bus.errors import BusUnavailable, MessageTooLarge, SettleFailed
 from fleet.bus.receiver import Delivery
 from fleet.ledger.errors import IllegalRecord, LedgerBusy, LedgerError, StaleEpoch
@@ -98,6 +98,7 @@ async def work(delivery: Delivery, lane: Lane, site: Site) -> None:
             try:
                 recorded = await written(record, lease, site)
             except StaleEpoch as stale:
+                span.set_attribute(names.LEASE_LOST, True)
                 _log.warning("%s", stale)
                 await settle(delivery, State.SUCCEEDED)
                 return
@@ -410,6 +411,8 @@ def _fault(kind: FaultKind, code: str, message: str) -> Failed:
 
 
 def _disk_failed(cause: OSError) -> Failed:
+    if isinstance(cause, StoreAway):
+        return _fault(FaultKind.TRANSIENT, "store.away", str(cause))
     # Of the machine, not of the task: a full disk is emptied, another worker may have room.
     why = f"the worker's disk failed: {cause.strerror or type(cause).__name__}"
     return _fault(FaultKind.TRANSIENT, "worker.disk_failed", why)

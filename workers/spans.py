@@ -36,6 +36,7 @@ def process_span(tracer: Tracer, envelope: Envelope, delivery: Delivery) -> "Cur
             names.LANE: envelope.lane,
             names.ATTEMPT: envelope.attempt,
             names.DELIVERY: delivery.count,
+            names.DELIVERY_COUNT: delivery.count,
         },
     )
     return Current(span)

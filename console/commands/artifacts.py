@@ -52,7 +52,7 @@ def artifacts(
         rows = [row for row in reader.artifacts(run) if tier in (None, row.pointer.tier)]
         decisions = [] if export is None else reader.run_decisions(run)
     if export is not None:
-        store = site.settings.artifacts_folder
+        store = site.store()
         for line in exported(rows, store, export, decisions=decisions, as_json=as_json):
             output.answer(line)
     elif as_json:

@@ -24,8 +24,8 @@ from contracts.artifact import ArtifactPointer, Tier
 from contracts.fact import Fact
 from contracts.request import RunRequest
 from contracts.states import State
-from fleet.artifacts.folder import FolderStore
 from fleet.artifacts.manifest import export_run
+from fleet.artifacts.store import ArtifactStore
 from fleet.ledger.reader import LedgerReader
 from fleet.ledger.rows import RunRow
 from fleet.sources import register_sources
@@ -101,7 +101,7 @@ class Demo:
             made = {client: _pointers(reader, run) for client, run in self.runs.items()}
             for row in rows:
                 _tell_faults(reader, row)
-        store = FolderStore(site.settings.artifacts_folder)
+        store = site.store()
         self._export(made, store)
         say("running one run's deterministic stages again, to compare the bytes")
         try:
@@ -121,7 +121,7 @@ class Demo:
             self.runs[request.scope.tenant] = intake.submit(request).run
         say(f"{len(self.runs)} runs of {request.pipeline} submitted")
 
-    def _export(self, made: dict[str, list[ArtifactPointer]], store: FolderStore) -> None:
+    def _export(self, made: dict[str, list[ArtifactPointer]], store: ArtifactStore) -> None:
         """What people open, by client, under readable names."""
         shutil.rmtree(self.exports, ignore_errors=True)
         for client, pointers in made.items():
@@ -137,7 +137,7 @@ class Demo:
         inputs: DemoInputs,
         rows: Sequence[RunRow],
         made: dict[str, list[ArtifactPointer]],
-        store: FolderStore,
+        store: ArtifactStore,
         seconds: float,
     ) -> DemoSummary:
         tasks = sum(row.tasks for row in rows)
@@ -159,7 +159,7 @@ class Demo:
 
 
 def _found(
-    inputs: DemoInputs, client: str, pointers: Sequence[ArtifactPointer], store: FolderStore
+    inputs: DemoInputs, client: str, pointers: Sequence[ArtifactPointer], store: ArtifactStore
 ) -> int:
     """How many of the mistakes planted for a client its comparison packet names."""
     packet = next((pointer for pointer in pointers if pointer.name == _COMPARISON), None)

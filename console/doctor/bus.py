@@ -16,7 +16,7 @@ _PART = "bus"
 def look_at_bus(site: Site, lanes: LaneTable) -> Iterator[Finding]:
     """Administration first, for it says which queues there are; then messages."""
     address = site.bus_admin
-    if address is None or site.settings.bus_connection is None:
+    if address is None or not site.settings.names_bus:
         yield fault(
             _PART,
             "no bus is known here",

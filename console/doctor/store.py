@@ -7,8 +7,9 @@ from pathlib import Path
 
 from console.doctor.finding import Finding, fault, ok
 from console.site import Site
+from contracts.artifact import Tier
 from fleet.artifacts.errors import ArtifactDamaged, ArtifactMissing
-from fleet.artifacts.folder import FolderStore
+from fleet.errors import FleetError
 from fleet.ledger.reader import LedgerReader
 
 _PART = "store"
@@ -18,8 +19,11 @@ _LARGEST = 8 << 20
 
 
 def look_at_store(site: Site) -> Iterator[Finding]:
-    """The folder itself."""
+    """The folder itself, or whether the container answers."""
     folder = site.settings.artifacts_folder
+    if site.settings.artifacts_url is not None:
+        yield from _look_at_container(site)
+        return
     if not folder.exists():
         yield ok(_PART, "nothing is stored yet")
         return
@@ -44,9 +48,9 @@ def look_at_artifacts(site: Site, reader: LedgerReader) -> Iterator[Finding]:
         for row in reader.artifacts(run.run)
         if row.pointer.size <= _LARGEST
     ][:_SAMPLE]
-    if not pointers or not folder.is_dir():
+    if not pointers or (site.settings.artifacts_url is None and not folder.is_dir()):
         return
-    store, bad = FolderStore(folder), 0
+    store, bad = site.store(), 0
     for pointer in pointers:
         try:
             store.read(pointer)
@@ -60,6 +64,20 @@ def look_at_artifacts(site: Site, reader: LedgerReader) -> Iterator[Finding]:
             )
     if not bad:
         yield ok(_PART, f"the latest {len(pointers)} artifacts are there, as they were recorded")
+
+
+def _look_at_container(site: Site) -> Iterator[Finding]:
+    try:
+        site.store().has(Tier.EVIDENCE, "0" * 64)
+    except (FleetError, OSError) as cause:
+        yield fault(
+            _PART,
+            str(cause),
+            "does FLEET_ARTIFACTS_URL name the container, and may this process's identity read and "
+            "write blobs there (role Storage Blob Data Contributor)?",
+        )
+    else:
+        yield ok(_PART, "the container answers")
 
 
 def _write_and_remove(folder: Path) -> None:

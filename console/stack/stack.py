@@ -114,7 +114,7 @@ class Stack:
     def _start(self) -> None:
         environment = {**os.environ, "FLEET_HOME": str(self._home), "PYTHONUNBUFFERED": "1"}
         pages = environment
-        if self._settings.bus_connection is None:
+        if not self._settings.names_bus:
             self._bus = LocalBus.planned(self._home)
             bus = self._begin(self._bus.component(environment))
             self._await(bus)

@@ -17,7 +17,7 @@ from fleet.access.local import LocalSessions, local_key
 from fleet.access.seal import Sealer
 from fleet.access.source import IdentitySource
 from fleet.access.tokens import TokenSource
-from fleet.artifacts.folder import FolderStore
+from fleet.artifacts.opened import open_store
 from fleet.clock import SystemClock
 from fleet.http_server import HttpServer
 from fleet.lanes import load_lanes
@@ -60,7 +60,7 @@ async def serve(site: Site, stop: asyncio.Event, ready_file: Path | None) -> Non
 
 def _web_site(site: Site, opened: contextlib.AsyncExitStack) -> WebSite:
     settings, clock = site.settings, SystemClock()
-    address = settings.ledger_address
+    address = settings.ledger_reading_address
     lanes = load_lanes(settings.lanes_file)
     pulse = opened.enter_context(Pulse(address))
     key = local_key(settings.home)
@@ -73,7 +73,7 @@ def _web_site(site: Site, opened: contextlib.AsyncExitStack) -> WebSite:
         pulse=pulse,
         lanes=lanes,
         gate=LiveGate(settings.rules, lanes),
-        store=FolderStore(settings.artifacts_folder),
+        store=open_store(settings.artifacts_address, settings.artifacts_folder),
         bus=BusView(_ask(site), clock),
         trends=Trends(pulse),
         beat=Beat(pulse),

@@ -4,6 +4,8 @@ ArtifactFault
 ├── ArtifactMissing   the store does not hold it: make it again, or look in another store
 ├── ArtifactDamaged   the bytes are not those of the name: never use them
 └── ArtifactRefused   this cannot become an artifact, or is not the name of one
+
+StoreAway, an OSError like that of a full disk, is the medium's fault and passes.
 """
 
 from fleet.errors import FleetError
@@ -33,3 +35,10 @@ class ArtifactDamaged(ArtifactFault):
 
 class ArtifactRefused(ArtifactFault):
     """Not a regular file, or not a name that the store could have given. Nothing was stored."""
+
+
+class StoreAway(FleetError, OSError):
+    """The store cannot be reached, or refuses this process. No half artifact was left."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])

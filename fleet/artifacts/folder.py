@@ -21,7 +21,8 @@ from contracts.artifact import ArtifactPointer, Tier
 from fleet.artifacts.errors import ArtifactDamaged, ArtifactMissing, ArtifactRefused
 from fleet.artifacts.store import Stored, key
 
-_CHUNK = 1 << 20
+CHUNK = 1 << 20
+"""Bytes that are in memory at a time."""
 _READ_ONLY = 0o444
 
 
@@ -35,8 +36,8 @@ class FolderStore:
 
     def put_file(self, tier: Tier, path: Path) -> Stored:
         """See ArtifactStore."""
-        with _regular(path) as source:
-            return self._put(tier, iter(lambda: source.read(_CHUNK), b""))
+        with regular_file(path) as source:
+            return self._put(tier, iter(lambda: source.read(CHUNK), b""))
 
     def put_bytes(self, tier: Tier, data: bytes) -> Stored:
         """See ArtifactStore."""
@@ -46,7 +47,7 @@ class FolderStore:
         """See ArtifactStore."""
         with self._opened(pointer) as source:
             data = source.read()
-        _check(pointer, hashlib.sha256(data).hexdigest(), len(data))
+        check(pointer, hashlib.sha256(data).hexdigest(), len(data))
         return data
 
     def local_path(self, pointer: ArtifactPointer) -> Path:
@@ -54,19 +55,20 @@ class FolderStore:
         with self._opened(pointer) as source:
             found = hashlib.file_digest(source, "sha256").hexdigest()
             size = source.tell()
-        _check(pointer, found, size)
+        check(pointer, found, size)
         return self._root / pointer.key
+
+    def put_chunks(self, tier: Tier, chunks: Iterator[bytes]) -> Stored:
+        """Store what comes in pieces, as `put_bytes` would the whole. What `chunks` raises goes
+        through, and nothing is stored then."""
+        return self._put(tier, chunks)
 
     def has(self, tier: Tier, digest: str) -> bool:
         """See ArtifactStore."""
         return (self._root / key(tier, digest)).is_file()
 
     def sweep(self, before: datetime) -> int:
-        """Remove what crashed puts left in `incoming` and nobody has written to since `before`.
-
-        `before` is aware and well past the longest put, for a slow put is not told from a dead
-        one. Returns how many files were removed.
-        """
+        """See ArtifactStore: what crashed puts left in `incoming`."""
         swept = 0
         for left in sorted(self._incoming.iterdir()):
             with contextlib.suppress(FileNotFoundError):  # its put has just completed
@@ -117,7 +119,8 @@ class FolderStore:
             yield source
 
 
-def _regular(path: Path) -> BufferedReader:
+def regular_file(path: Path) -> BufferedReader:
+    """The file, opened for reading. Raises ArtifactRefused for a link, a folder or a pipe."""
     refused = f"file {path.name!r}"
     try:
         # A link could lead out of a handler's scratch; opening a pipe could wait forever.
@@ -130,7 +133,8 @@ def _regular(path: Path) -> BufferedReader:
     return os.fdopen(descriptor, "rb")
 
 
-def _check(pointer: ArtifactPointer, digest: str, size: int) -> None:
+def check(pointer: ArtifactPointer, digest: str, size: int) -> None:
+    """Raises ArtifactDamaged unless digest and size are the pointer's."""
     if size != pointer.size:
         raise ArtifactDamaged(pointer.uri, f"{size} bytes where the pointer says {pointer.size}")
     if digest != pointer.digest:

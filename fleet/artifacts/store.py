@@ -9,6 +9,7 @@ Who may read or write what is decided before, by the policy gates.
 """
 
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -50,6 +51,13 @@ class ArtifactStore(Protocol):
 
     def has(self, tier: Tier, digest: str) -> bool:
         """Whether a put of these bytes has completed. Raises ArtifactRefused for no digest."""
+
+    def sweep(self, before: datetime) -> int:
+        """Remove what crashes left on this machine and nobody has touched since `before`; how many
+        files that were. Never an artifact.
+
+        `before` is aware and well past the longest put, for a slow put is not told from a dead one.
+        """
 
 
 def key(tier: Tier, digest: str) -> str:

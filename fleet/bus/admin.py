@@ -1,22 +1,16 @@
 """The bus's administration: make the fleet's queues, read their depths."""
 
-from datetime import timedelta
 from pathlib import Path
 
-from azure.core.exceptions import AzureError, ResourceExistsError
-from azure.servicebus.management import ServiceBusAdministrationClient
+from azure.core.exceptions import AzureError
 
 from contracts.fact import Fact
-from contracts.lane import Lane, LaneTable
-from fleet.bus.bus import INTAKE_QUEUE
+from contracts.lane import LaneTable
+from fleet.bus import provision
+from fleet.bus.address import administration_client
 from fleet.bus.errors import BusUnavailable
-
-_INTAKE_LOCK = timedelta(seconds=30)
-_SHORTEST_LOCK, _LONGEST_LOCK = 5.0, 300.0
-"""Seconds that Service Bus allows for a lock."""
-_DELIVERIES = 20
-"""The broker's backstop: after so many deliveries it dead-letters by itself."""
-_DUPLICATE_WINDOW = timedelta(minutes=10)
+from fleet.bus.provision import Difference
+from fleet.bus.topology import Topology, wanted
 
 
 class Counts(Fact):
@@ -28,11 +22,11 @@ class Counts(Fact):
 
 
 class BusAdmin:
-    """Queues of one namespace. `certificate` is a local bus's own."""
+    """One namespace, by a connection string or by name. `certificate` is a local bus's own."""
 
-    def __init__(self, connection: str, certificate: Path | None = None) -> None:
+    def __init__(self, address: str, certificate: Path | None = None) -> None:
         verify = {"connection_verify": str(certificate)} if certificate else {}
-        self._client = ServiceBusAdministrationClient.from_connection_string(connection, **verify)
+        self._client = administration_client(address, **verify)
 
     def __enter__(self) -> "BusAdmin":
         return self
@@ -41,27 +35,21 @@ class BusAdmin:
         self._client.close()
 
     def ensure_queues(self, lanes: LaneTable) -> list[str]:
-        """Create what is missing, leave what is there; the names of what was created.
+        """Create the lanes' queues that are missing, and leave what is there; the names of what was
+        created. Raises BusUnavailable."""
+        there = self.counts()
+        topology = wanted(lanes)
+        missing = {name: lock for name, lock in topology.queues.items() if name not in there}
+        made = self.apply(topology.model_copy(update={"queues": missing}))
+        return [one.entity for one in made]
 
-        Raises BusUnavailable.
-        """
-        created = []
-        locks = {INTAKE_QUEUE: _INTAKE_LOCK} | {lane.queue: _lock(lane) for lane in lanes}
-        for name, lock in locks.items():
-            try:
-                self._client.create_queue(
-                    name,
-                    lock_duration=lock,
-                    max_delivery_count=_DELIVERIES,
-                    requires_duplicate_detection=True,
-                    duplicate_detection_history_time_window=_DUPLICATE_WINDOW,
-                )
-            except ResourceExistsError:
-                continue
-            except AzureError as cause:
-                raise BusUnavailable(f"queue {name} cannot be created: {cause}") from None
-            created.append(name)
-        return created
+    def differences(self, topology: Topology) -> list[Difference]:
+        """What is not as it must be. Raises BusUnavailable."""
+        return provision.differences(self._client, topology)
+
+    def apply(self, topology: Topology) -> list[Difference]:
+        """Mend what differs; what did. Raises BusUnavailable."""
+        return provision.apply(self._client, topology)
 
     def counts(self) -> dict[str, Counts]:
         """Depths by queue. Raises BusUnavailable."""
@@ -76,9 +64,3 @@ class BusAdmin:
             }
         except AzureError as cause:
             raise BusUnavailable(f"queue depths cannot be read: {cause}") from None
-
-
-def _lock(lane: Lane) -> timedelta:
-    """As long as the lane's lease: what died before its claim comes back as soon as what died
-    after it."""
-    return timedelta(seconds=min(max(lane.lease, _SHORTEST_LOCK), _LONGEST_LOCK))

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from azure.servicebus import ServiceBusMessageState, ServiceBusSubQueue
 from azure.servicebus.aio import ServiceBusClient
@@ -12,6 +13,7 @@ from azure.servicebus.exceptions import ServiceBusError
 
 from contracts.envelope import WireMessage
 from fleet.artifacts.store import ArtifactStore
+from fleet.bus.address import messaging_client
 from fleet.bus.claim_check import checked_in, checked_out, has_reference
 from fleet.bus.errors import BusUnavailable
 from fleet.bus.message import Outgoing, from_sdk
@@ -126,13 +128,14 @@ class Bus:
 
 
 @contextlib.asynccontextmanager
-async def open_bus(connection: str, bodies: ArtifactStore) -> AsyncIterator[Bus]:
-    """A bus by its connection string (`UseDevelopmentEmulator=true` for a local one).
+async def open_bus(address: str, bodies: ArtifactStore, **options: Any) -> AsyncIterator[Bus]:
+    """A bus by its connection string (`UseDevelopmentEmulator=true` for a local one), or by the
+    namespace that this process signs in to; see fleet.bus.address.
 
     The SDK's own retry is for hiccups of one call only; work is retried through the ledger.
     """
-    async with ServiceBusClient.from_connection_string(
-        connection, retry_total=2, retry_backoff_factor=0.2, retry_backoff_max=2
+    async with messaging_client(
+        address, retry_total=2, retry_backoff_factor=0.2, retry_backoff_max=2, **options
     ) as client:
         bus = Bus(client, bodies)
         try:

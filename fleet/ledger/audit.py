@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import AwareDatetime
-from sqlalchemy import Connection, Select, Text, select, type_coerce
+from sqlalchemy import Connection, Select, select, type_coerce
 
 from contracts.fact import Fact, JsonObject
 from fleet.ledger import tables
 from fleet.ledger.paging import Page, cursor_of, values_of
-from fleet.ledger.types import AnyRow, from_micros, micros
+from fleet.ledger.types import AnyRow, Text, from_micros, micros
 
 _j, _v, _e = tables.redrive_job.c, tables.vote.c, tables.event.c
 

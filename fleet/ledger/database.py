@@ -6,10 +6,11 @@ and then writes would fail, not wait, when another process wrote in between.
 
 import sqlite3
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from fleet.ledger.errors import DriverMissing
 
 BUSY_SECONDS = 5.0
 """How long one statement waits for another process's transaction, on SQLite."""
@@ -17,7 +18,7 @@ BUSY_SECONDS = 5.0
 
 def open_engine(url: str) -> Engine:
     """An engine for writing. The folder of a SQLite file is made when it is not there."""
-    engine = _engine(url)
+    engine = _engine(url, ping=False)  # the writer tries a lost transaction again by itself
     if engine.dialect.name == "sqlite":
         if engine.url.database:
             Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
@@ -27,11 +28,15 @@ def open_engine(url: str) -> Engine:
 
 
 def open_reading_engine(url: str) -> Engine:
-    """An engine whose connections cannot write (on SQLite; elsewhere the account's rights say)."""
-    engine = _engine(url)
+    """An engine whose connections cannot write. On SQL Server only the account's rights say so:
+    give readers one that `grant_reading` was run for."""
+    # A connection that a fail-over closed is found out before a question is lost to it.
+    engine = _engine(url, ping=True)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_reading)
         event.listen(engine, "begin", _begin_reading)
+    if engine.dialect.name == "postgresql":
+        return engine.execution_options(postgresql_readonly=True)
     return engine
 
 
@@ -43,12 +48,36 @@ def sqlite_file(url: str) -> Path | None:
     return Path(parsed.database)
 
 
-def _engine(url: str) -> Engine:
-    arguments: dict[str, Any] = {}
-    if make_url(url).get_backend_name() == "sqlite":
-        # autocommit at the driver: SQLAlchemy's begin event says when and how.
-        arguments = {"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False}
-    return create_engine(url, connect_args=arguments, hide_parameters=True)
+def _engine(url: str, *, ping: bool) -> Engine:
+    parsed = make_url(url)
+    match parsed.get_backend_name():
+        case "sqlite":
+            # autocommit at the driver: SQLAlchemy's begin event says when and how.
+            return create_engine(
+                url,
+                connect_args={
+                    "timeout": BUSY_SECONDS,
+                    "isolation_level": None,
+                    "check_same_thread": False,
+                },
+                hide_parameters=True,
+            )
+        case "mssql":
+            from fleet.ledger.azure_sql import open_sql_server
+
+            return open_sql_server(parsed, ping=ping)
+        case _:
+            return _other(parsed, ping=ping)
+
+
+def _other(url: URL, *, ping: bool) -> Engine:
+    try:
+        return create_engine(url, hide_parameters=True, pool_pre_ping=ping)
+    except ImportError as cause:
+        raise DriverMissing(
+            f"FLEET_LEDGER_URL names {url.get_backend_name()}, and its driver is not installed "
+            f"({cause}); for PostgreSQL install leaf-fleet[postgresql]"
+        ) from None
 
 
 def _prepare_writing(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:

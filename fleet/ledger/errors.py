@@ -11,6 +11,7 @@ FleetError
     VoteRefused     an approval or refusal that does not count
     OverAllowance   a run that its tenant's allowance has no room for
     LedgerMissing   there is no ledger at this address
+    DriverMissing   what speaks to this kind of database is not installed
     LedgerBusy      the database stayed locked or away for longer than the writer waits
     LedgerClosed    the ledger was closed before this was written
 """
@@ -89,3 +90,7 @@ class LedgerBusy(LedgerError):
 
 class LedgerClosed(LedgerError):
     """The ledger was closed before this was written."""
+
+
+class DriverMissing(LedgerError):
+    """This machine cannot speak to that kind of database. Nothing was read or written."""

@@ -43,6 +43,12 @@ def standing(engine: Engine) -> Standing:
     return Standing.OLDER if current in known else Standing.NEWER
 
 
+def revision(engine: Engine) -> str | None:
+    """The revision that a database's tables are at; None for an empty one."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
 def to_head(engine: Engine) -> None:
     """Run the revisions that are missing. Does nothing when there are none, or when a newer release
     has run its own."""

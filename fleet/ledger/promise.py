@@ -48,6 +48,7 @@ by every process on its way."""
 _of_stage = (
     select(_o.partition, _o.name, _o.pointer)
     .where(_o.run == bindparam("run"), _o.stage == bindparam("stage"), _o.produced == true())
+    .order_by(_o.stage)  # one stage, so nothing is sorted: SQL Server takes no limit without it
     .limit(bindparam("limit"))
 )
 

@@ -191,7 +191,9 @@ def _choose(connection: Connection, asked: NewRedrive) -> int:
                 _t.fingerprint,
                 literal("pending", key(12)),
             ).where(selected(asked.selection)),
-        )
+        ),
+        # Else SQLAlchemy asks no driver for the count of an insert, and PostgreSQL's says -1.
+        execution_options={"preserve_rowcount": True},
     )
     return chosen.rowcount
 

@@ -13,14 +13,13 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Table,
-    Text,
     TextClause,
     UniqueConstraint,
     false,
     text,
 )
 
-from fleet.ledger.types import Json, UtcTime, key, sequence
+from fleet.ledger.types import Json, Text, UtcTime, key, sequence
 
 metadata = MetaData(
     naming_convention={

@@ -4,12 +4,16 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Dialect, Integer, Row, String, Text, TypeDecorator
+from sqlalchemy import BigInteger, Dialect, Integer, Row, String, TypeDecorator, UnicodeText
 from sqlalchemy.dialects import mssql
 from sqlalchemy.types import TypeEngine
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row of a select, whatever its columns."""
+
+Text = UnicodeText
+"""Text of any length. Plain `Text` would be VARCHAR(max) on SQL Server, which keeps only what one
+code page has."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

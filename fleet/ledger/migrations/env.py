@@ -1,11 +1,12 @@
-"""Alembic's entry: runs within the transaction that `fleet.ledger.migrate` has opened."""
+"""Alembic's entry: runs within the transaction that `fleet.ledger.migrate` has opened, or only
+writes down, for a dialect, what it would run."""
 
 from alembic import context
 
 from fleet.ledger.tables import metadata
 
 context.configure(
-    connection=context.config.attributes["connection"],
+    **context.config.attributes,
     target_metadata=metadata,
     # SQLite's data definition is transactional too, once the driver leaves transactions alone.
     transactional_ddl=True,

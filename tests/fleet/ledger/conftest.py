@@ -1,17 +1,58 @@
-"""A ledger in a file of its own, and a reader of it."""
+"""An empty ledger on each database there is, and a reader of it.
 
+LEDGER_CONFORMANCE_URL names another database to run on instead; it must be empty, and is again
+afterwards (`make ledger-conformance URL=...`).
+"""
+
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, event
 
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
+from tests.fleet.ledger.given import emptied
+from tests.fleet.ledger.tsql import see, unknown
+from tests.servers.postgresql import PostgreSQL, running_postgresql
+
+GIVEN = os.environ.get("LEDGER_CONFORMANCE_URL")
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'ledger.db'}"
+@pytest.fixture(scope="session", autouse=True)
+def _listening() -> Iterator[None]:
+    event.listen(Engine, "before_cursor_execute", see)
+    yield
+    event.remove(Engine, "before_cursor_execute", see)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_unseen(_listening: None) -> Iterator[None]:
+    yield
+    if new := unknown():
+        pytest.fail("SQL Server would be told something new; run `make ledger-golden`:\n" + new[0])
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    with running_postgresql() as server:
+        yield server
+
+
+@pytest.fixture(params=["given"] if GIVEN else ["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database without tables."""
+    match request.param:
+        case "sqlite":
+            yield f"sqlite:///{tmp_path / 'ledger.db'}"
+        case "postgresql":
+            server: PostgreSQL = request.getfixturevalue("postgresql")
+            yield server.emptied()
+        case _:
+            assert GIVEN is not None
+            with emptied(GIVEN):
+                yield GIVEN
 
 
 @pytest.fixture

@@ -2,46 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
 
 from localbus.testing import running_bus
-
-HERE = Path(__file__).parent
-FILES = ("package.json", "package-lock.json", "client.mjs")
+from tests.servers.npm import npm_folder
 
 
 @pytest.fixture
 def node_project() -> Path:
-    """The script with its packages, installed once for each lock file, outside the repository."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("Node.js and npm are not installed")
-    lock = (HERE / "package-lock.json").read_bytes()
-    name = f"localbus-npm-{hashlib.sha256(lock).hexdigest()[:16]}"
-    folder = Path(tempfile.gettempdir()) / name
-    folder.mkdir(exist_ok=True)
-    for file in FILES:
-        shutil.copyfile(HERE / file, folder / file)
-    if not (folder / "installed").exists():
-        installed = subprocess.run(
-            [npm, "ci", "--omit-lockfile-registry-resolved", "--no-audit", "--no-fund"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=110,
-        )
-        if installed.returncode:
-            pytest.skip("npm cannot install @azure/service-bus here")
-        (folder / "installed").touch()
-    return folder
+    """The script with its packages."""
+    return npm_folder(Path(__file__).parent)
 
 
 def test_the_javascript_client_works_as_it_is(node_project: Path, tmp_path: Path) -> None:

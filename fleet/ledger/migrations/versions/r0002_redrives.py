@@ -32,7 +32,7 @@ def upgrade() -> None:
         sa.Column("job", key(), nullable=False),
         sa.Column("state", key(12), nullable=False),
         sa.Column("actor", key(120), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("reason", sa.UnicodeText(), nullable=False),
         sa.Column("selection", Json, nullable=False),
         sa.Column("per_second", sa.Integer(), nullable=True),
         sa.Column("total", sa.Integer(), nullable=False),
@@ -66,7 +66,7 @@ def upgrade() -> None:
         sa.Column("state", key(12), nullable=False),
         sa.Column("became", key(128), nullable=True),
         sa.Column("at", UtcTime, nullable=True),
-        sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("note", sa.UnicodeText(), nullable=True),
         sa.PrimaryKeyConstraint("job", "position", name="pk_redrive_item"),
         sqlite_with_rowid=False,
     )

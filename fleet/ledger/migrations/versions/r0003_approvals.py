@@ -17,7 +17,7 @@ def upgrade() -> None:
         sa.Column("task", key(), nullable=False),
         sa.Column("epoch", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("digest", key(64), nullable=False),
-        sa.Column("reasons", sa.Text(), nullable=False),
+        sa.Column("reasons", sa.UnicodeText(), nullable=False),
         sa.Column("asked", UtcTime, nullable=False),
         sa.Column("expires", UtcTime, nullable=False),
         sa.Column("state", key(12), nullable=False),
@@ -37,7 +37,7 @@ def upgrade() -> None:
         sa.Column("epoch", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("person", key(120), nullable=False),
         sa.Column("approves", sa.Boolean(), nullable=False),
-        sa.Column("comment", sa.Text(), nullable=False),
+        sa.Column("comment", sa.UnicodeText(), nullable=False),
         sa.Column("at", UtcTime, nullable=False),
         sa.PrimaryKeyConstraint("task", "epoch", "person", name="pk_vote"),
     )

@@ -23,7 +23,7 @@ def upgrade() -> None:
         "run_approval",
         sa.Column("run", key(), nullable=False),
         sa.Column("digest", key(64), nullable=False),
-        sa.Column("reasons", sa.Text(), nullable=False),
+        sa.Column("reasons", sa.UnicodeText(), nullable=False),
         sa.Column("asked", UtcTime, nullable=False),
         sa.Column("expires", UtcTime, nullable=False),
         sa.Column("state", key(12), nullable=False),

@@ -1,0 +1,540 @@
+DELETE FROM outbox WHERE outbox.task = ?;
+
+DELETE FROM outbox WHERE outbox.task = ? AND outbox.attempt = ?;
+
+DELETE FROM outbox WHERE outbox.task IN (SELECT task.task 
+FROM task 
+WHERE task.run = ? AND task.state = ?);
+
+INSERT INTO attempt (task, epoch, number, worker, state, started) VALUES (?, ?, ?, ?, ?, ?);
+
+INSERT INTO dead_letter (queue, message_id, sequence_number, task, disposition, reason, description, size, at, fingerprint, kind, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+INSERT INTO decision (task, epoch, position, recorded, decision) VALUES (?, ?, ?, ?, ?);
+
+INSERT INTO event (at, run, task, actor, old, new, detail) OUTPUT inserted.seq VALUES (?, ?, ?, ?, ?, ?, ?);
+
+INSERT INTO event (at, run, task, actor, old, new, detail) SELECT ? AS anon_1, task.run, task.task, ? AS anon_2, task.state, ? AS anon_3, ? AS anon_4 
+FROM task 
+WHERE task.run = ? AND task.state IN (?);
+
+INSERT INTO event (at, run, task, actor, old, new, detail) SELECT ? AS anon_1, task.run, task.task, ? AS anon_2, task.state, ? AS anon_3, ? AS anon_4 
+FROM task 
+WHERE task.run IN (?) AND task.state = ? AND task.epoch = ?;
+
+INSERT INTO event (at, run, task, actor, old, new, detail, facts) OUTPUT inserted.seq VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+INSERT INTO input (task, epoch, position, pointer) VALUES (?, ?, ?, ?);
+
+INSERT INTO outbox (run, task, attempt, queue, envelope, digest, not_before, promised) OUTPUT inserted.seq VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+INSERT INTO output (task, epoch, position, run, stage, partition, produced, name, recorded, pointer) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+INSERT INTO redrive_item (job, position, task, attempt, fingerprint, state) SELECT ? AS anon_1, row_number() OVER (ORDER BY coalesce(task.ended, task.queued, task.deadline), task.task) - ? AS anon_2, task.task, task.attempt, task.fingerprint, ? AS anon_3 
+FROM task 
+WHERE task.state IN ('failed', 'dead', 'denied', 'parked') AND NOT (EXISTS (SELECT * 
+FROM run 
+WHERE run.run = task.run AND run.cancel_requested = 1));
+
+INSERT INTO redrive_item (job, position, task, attempt, fingerprint, state) SELECT ? AS anon_1, row_number() OVER (ORDER BY coalesce(task.ended, task.queued, task.deadline), task.task) - ? AS anon_2, task.task, task.attempt, task.fingerprint, ? AS anon_3 
+FROM task 
+WHERE task.state IN ('failed', 'dead', 'denied', 'parked') AND NOT (EXISTS (SELECT * 
+FROM run 
+WHERE run.run = task.run AND run.cancel_requested = 1)) AND task.fingerprint = ?;
+
+INSERT INTO redrive_item (job, position, task, attempt, fingerprint, state) VALUES (?, ?, ?, ?, ?, ?);
+
+INSERT INTO redrive_job (job, state, actor, reason, selection, per_second, total, redriven, refused, asked, paced, ended, ended_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+INSERT INTO run (run, tenant, request_key, pipeline, requester, state, cancel_requested, tasks, open_tasks, submitted, ended, deadline, traceparent, request, graph, admitted, lane_limits) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+INSERT INTO run (run, tenant, request_key, pipeline, requester, state, cancel_requested, tasks, open_tasks, submitted, ended, deadline, traceparent, request, graph, admitted, lane_limits, counted_day, counted_tasks, counted_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+INSERT INTO span (trace_id, span_id, parent_id, name, kind, start_ns, end_ns, status, attributes, run, task) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+INSERT INTO task (task, run, stage, partition, kind, version, lane, payload, state, pending, attempt, max_attempts, epoch, deadline) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+INSERT INTO tenant_use (tenant, day, tasks, compute_us) VALUES (?, ?, ?, ?);
+
+INSERT INTO worker (worker, lanes, facts, first_seen, last_seen, gone) VALUES (?, ?, ?, ?, ?, ?);
+
+SELECT DISTINCT TOP ? task.run 
+FROM task 
+WHERE task.state = 'waiting' AND task.pending = 0 ORDER BY task.run;
+
+SELECT DISTINCT task.lane 
+FROM task 
+WHERE task.state = 'running';
+
+SELECT DISTINCT task.lane, task.kind, task.version 
+FROM task 
+WHERE task.state IN ('queued', 'running', 'retrying', 'held', 'parked') AND task.state = ? ORDER BY task.lane, task.kind, task.version;
+
+SELECT DISTINCT task.run 
+FROM task 
+WHERE task.task IN (?);
+
+SELECT DISTINCT task.run, task.state 
+FROM task 
+WHERE task.run IN (?) AND task.state IN (?);
+
+SELECT TOP ? dead_letter.queue, dead_letter.message_id, dead_letter.sequence_number, dead_letter.task, dead_letter.disposition, dead_letter.reason, dead_letter.description, dead_letter.size, dead_letter.at, dead_letter.fingerprint, dead_letter.kind, dead_letter.version, dead_letter.taken_up, dead_letter.became, task.run 
+FROM dead_letter LEFT OUTER JOIN task ON task.task = dead_letter.task 
+WHERE dead_letter.taken_up IS NULL ORDER BY dead_letter.at DESC, dead_letter.queue, dead_letter.sequence_number DESC;
+
+SELECT TOP ? redrive_item.job, redrive_item.position, redrive_item.task, redrive_item.attempt, redrive_item.queue, redrive_item.message_id, redrive_item.sequence_number, redrive_item.fingerprint, redrive_item.state, redrive_item.became, redrive_item.at, redrive_item.note 
+FROM redrive_item 
+WHERE redrive_item.job = ? AND redrive_item.position >= ? ORDER BY redrive_item.position;
+
+SELECT TOP ? redrive_job.job, redrive_job.state, redrive_job.actor, redrive_job.reason, redrive_job.selection, redrive_job.per_second, redrive_job.total, redrive_job.redriven, redrive_job.refused, redrive_job.asked, redrive_job.paced, redrive_job.ended, redrive_job.ended_by 
+FROM redrive_job ORDER BY redrive_job.asked DESC, redrive_job.job DESC;
+
+SELECT TOP ? run.admitted 
+FROM run 
+WHERE run.tenant = ? AND run.state = 'held' ORDER BY run.submitted, run.run;
+
+SELECT TOP ? run.run 
+FROM run 
+WHERE run.run >= ? AND run.run < ? ORDER BY run.run;
+
+SELECT TOP ? run.run, run.tenant, run.request_key, run.pipeline, run.requester, run.state, run.failing, run.cancel_requested, run.tasks, run.open_tasks, run.submitted, run.ended, run.deadline, run.traceparent, run.request, run.graph, run.admitted, run.lane_limits, run.counted_day, run.counted_tasks, run.counted_us 
+FROM run 
+WHERE run.pipeline = ? AND run.tenant = ? ORDER BY run.submitted DESC, run.run DESC;
+
+SELECT TOP ? run.run, run.tenant, run.request_key, run.pipeline, run.requester, run.state, run.failing, run.cancel_requested, run.tasks, run.open_tasks, run.submitted, run.ended, run.deadline, run.traceparent, run.request, run.graph, run.admitted, run.lane_limits, run.counted_day, run.counted_tasks, run.counted_us 
+FROM run 
+WHERE run.state = ? ORDER BY run.submitted DESC, run.run DESC;
+
+SELECT TOP ? run.run, run.tenant, run.request_key, run.pipeline, run.requester, run.state, run.failing, run.cancel_requested, run.tasks, run.open_tasks, run.submitted, run.ended, run.deadline, run.traceparent, run.request, run.graph, run.admitted, run.lane_limits, run.counted_day, run.counted_tasks, run.counted_us 
+FROM run 
+WHERE run.tenant = ? ORDER BY run.submitted DESC, run.run DESC;
+
+SELECT TOP ? run.run, run.tenant, run.request_key, run.pipeline, run.requester, run.state, run.failing, run.cancel_requested, run.tasks, run.open_tasks, run.submitted, run.ended, run.deadline, run.traceparent, run.request, run.graph, run.admitted, run.lane_limits, run.counted_day, run.counted_tasks, run.counted_us 
+FROM run ORDER BY run.submitted DESC, run.run DESC;
+
+SELECT TOP ? task.task 
+FROM task 
+WHERE task.task >= ? AND task.task < ? ORDER BY task.task;
+
+SELECT TOP ? task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.attempt, task.deadline 
+FROM task 
+WHERE task.run IN (?) AND task.state = 'waiting' AND task.pending = 0 ORDER BY task.run, task.stage, task.partition;
+
+SELECT TOP ? task.task, task.run, task.stage, task.partition, task.state, task.fault, attempt.ended AS at 
+FROM task LEFT OUTER JOIN attempt ON attempt.task = task.task AND attempt.epoch = task.epoch 
+WHERE task.state IN ('queued', 'running', 'retrying', 'held', 'parked') AND task.state = ? ORDER BY attempt.ended DESC, task.task DESC;
+
+SELECT TOP ? task.task, task.run, task.stage, task.partition, task.state, task.fault, task.ended AS at 
+FROM task LEFT OUTER JOIN attempt ON attempt.task = task.task AND attempt.epoch = task.epoch 
+WHERE task.state IN (?) ORDER BY task.ended DESC, task.task DESC;
+
+SELECT anon_1.fingerprint, anon_1.id, anon_1.sequence_number, anon_1.place, anon_1.turn 
+FROM (SELECT dead.fingerprint AS fingerprint, dead.id AS id, dead.sequence_number AS sequence_number, dead.place AS place, row_number() OVER (PARTITION BY dead.fingerprint ORDER BY dead.at DESC, dead.id DESC, dead.sequence_number DESC, dead.place DESC) AS turn 
+FROM (SELECT coalesce(dead_letter.fingerprint, ?) AS fingerprint, dead_letter.queue AS place, dead_letter.message_id AS id, dead_letter.sequence_number AS sequence_number, dead_letter.at AS at 
+FROM dead_letter 
+WHERE dead_letter.taken_up IS NULL) AS dead) AS anon_1 
+WHERE anon_1.turn = ?;
+
+SELECT anon_1.fingerprint, anon_1.id, anon_1.turn 
+FROM (SELECT dead.fingerprint AS fingerprint, dead.id AS id, row_number() OVER (PARTITION BY dead.fingerprint ORDER BY dead.at DESC, dead.id DESC) AS turn 
+FROM (SELECT coalesce(task.fingerprint, ?) AS fingerprint, task.stage AS place, task.task AS id, coalesce(task.ended, attempt.ended, task.queued, task.deadline) AS at 
+FROM task LEFT OUTER JOIN attempt ON attempt.task = task.task AND attempt.epoch = task.epoch 
+WHERE task.state IN ('failed', 'dead', 'denied', 'parked') AND NOT (EXISTS (SELECT * 
+FROM run 
+WHERE run.run = task.run AND run.cancel_requested = 1))) AS dead) AS anon_1 
+WHERE anon_1.turn = ?;
+
+SELECT approval.task, approval.epoch 
+FROM approval 
+WHERE approval.state = 'open' AND approval.expires < ? ORDER BY approval.expires, approval.task
+ OFFSET 0 ROWS
+ FETCH FIRST ? ROWS ONLY;
+
+SELECT attempt.task, attempt.epoch, attempt.number, attempt.worker, attempt.state, attempt.started, attempt.ended, attempt.fault, attempt.facts, attempt.traceparent, attempt.reused_from 
+FROM attempt 
+WHERE attempt.task = ? ORDER BY attempt.epoch;
+
+SELECT coalesce(task.fingerprint, ?) AS coalesce_1, count(*) AS count_1 
+FROM task 
+WHERE task.state IN ('failed', 'dead', 'denied', 'parked') AND NOT (EXISTS (SELECT * 
+FROM run 
+WHERE run.run = task.run AND run.cancel_requested = 1)) AND task.fingerprint = ? GROUP BY task.fingerprint;
+
+SELECT coalesce(task.fingerprint, ?) AS coalesce_1, count(*) AS count_1 
+FROM task 
+WHERE task.state IN ('failed', 'dead', 'denied', 'parked') AND NOT (EXISTS (SELECT * 
+FROM run 
+WHERE run.run = task.run AND run.cancel_requested = 1)) AND task.task IN (?) GROUP BY task.fingerprint;
+
+SELECT coalesce(task.fingerprint, ?) AS coalesce_1, count(*) AS count_1 
+FROM task 
+WHERE task.state IN ('failed', 'dead', 'denied', 'parked') AND NOT (EXISTS (SELECT * 
+FROM run 
+WHERE run.run = task.run AND run.cancel_requested = 1)) GROUP BY task.fingerprint;
+
+SELECT count(*) AS count_1 
+FROM run 
+WHERE run.tenant = ? AND run.state = 'running' AND run.counted_day IS NOT NULL;
+
+SELECT dead.fingerprint, dead.place, CASE WHEN (dead.at > ?) THEN dead.at / ? ELSE NULL END AS hour, count(*) AS dead, min(dead.at) AS first, max(dead.at) AS last 
+FROM (SELECT coalesce(dead_letter.fingerprint, ?) AS fingerprint, dead_letter.queue AS place, dead_letter.message_id AS id, dead_letter.sequence_number AS sequence_number, dead_letter.at AS at 
+FROM dead_letter 
+WHERE dead_letter.taken_up IS NULL) AS dead GROUP BY dead.fingerprint, dead.place, CASE WHEN (dead.at > ?) THEN dead.at / ? ELSE NULL END;
+
+SELECT dead.fingerprint, dead.place, CASE WHEN (dead.at > ?) THEN dead.at / ? ELSE NULL END AS hour, count(*) AS dead, min(dead.at) AS first, max(dead.at) AS last 
+FROM (SELECT coalesce(task.fingerprint, ?) AS fingerprint, task.stage AS place, task.task AS id, coalesce(task.ended, attempt.ended, task.queued, task.deadline) AS at 
+FROM task LEFT OUTER JOIN attempt ON attempt.task = task.task AND attempt.epoch = task.epoch 
+WHERE task.state IN ('failed', 'dead', 'denied', 'parked') AND NOT (EXISTS (SELECT * 
+FROM run 
+WHERE run.run = task.run AND run.cancel_requested = 1))) AS dead GROUP BY dead.fingerprint, dead.place, CASE WHEN (dead.at > ?) THEN dead.at / ? ELSE NULL END;
+
+SELECT dead_letter.message_id 
+FROM dead_letter 
+WHERE dead_letter.queue = ? AND dead_letter.message_id = ? AND dead_letter.sequence_number = ?;
+
+SELECT dead_letter.queue, dead_letter.message_id, dead_letter.sequence_number, dead_letter.reason, dead_letter.description 
+FROM dead_letter 
+WHERE dead_letter.fingerprint IS NULL ORDER BY dead_letter.queue, dead_letter.message_id, dead_letter.sequence_number
+ OFFSET 0 ROWS
+ FETCH FIRST ? ROWS ONLY;
+
+SELECT dead_letter.reason, dead_letter.description 
+FROM dead_letter 
+WHERE dead_letter.queue = ? AND dead_letter.message_id = ? AND dead_letter.sequence_number = ?;
+
+SELECT decision.task, decision.epoch, decision.position, decision.recorded, decision.decision 
+FROM decision 
+WHERE decision.task = ? ORDER BY decision.epoch, decision.position;
+
+SELECT event.seq, event.at, event.run, event.task, event.actor, event.old, event.new, event.detail, event.facts 
+FROM event 
+WHERE event.run = ? AND event.task IS NULL OR event.task IN (SELECT task.task 
+FROM task 
+WHERE task.run = ?) ORDER BY event.seq;
+
+SELECT event.seq, event.at, event.run, event.task, event.actor, event.old, event.new, event.detail, event.facts 
+FROM event 
+WHERE event.task = ? ORDER BY event.seq;
+
+SELECT input.pointer 
+FROM input 
+WHERE input.task = ? AND input.epoch = (SELECT max(input.epoch) AS max_1 
+FROM input 
+WHERE input.task = ?) ORDER BY input.position;
+
+SELECT outbox.seq, outbox.queue, outbox.envelope, outbox.not_before 
+FROM outbox 
+WHERE outbox.relayed IS NULL AND outbox.promised < ? AND outbox.run = ? ORDER BY outbox.seq
+ OFFSET 0 ROWS
+ FETCH FIRST ? ROWS ONLY;
+
+SELECT outbox.seq, outbox.queue, outbox.envelope, outbox.not_before 
+FROM outbox 
+WHERE outbox.relayed IS NULL AND outbox.promised < ? ORDER BY outbox.seq
+ OFFSET 0 ROWS
+ FETCH FIRST ? ROWS ONLY;
+
+SELECT outbox.seq, outbox.task, outbox.attempt 
+FROM outbox 
+WHERE outbox.task IN (?);
+
+SELECT output.partition, output.name, output.pointer 
+FROM output 
+WHERE output.run = ? AND output.stage = ? AND output.produced = 1 ORDER BY output.stage
+ OFFSET 0 ROWS
+ FETCH FIRST ? ROWS ONLY;
+
+SELECT output.pointer 
+FROM output 
+WHERE output.run = ? AND output.stage = ? AND output.produced = 1 ORDER BY output.partition, output.name;
+
+SELECT output.pointer 
+FROM output 
+WHERE output.task = ? AND output.epoch = (SELECT max(output.epoch) AS max_1 
+FROM output 
+WHERE output.task = ?) ORDER BY output.position;
+
+SELECT output.task, output.partition, output.name, output.pointer 
+FROM output 
+WHERE output.task IN (?) AND output.produced = 1;
+
+SELECT output.task, output.stage, output.partition, output.epoch, output.recorded, output.pointer 
+FROM output 
+WHERE output.run = ? ORDER BY output.stage, output.partition, output.epoch, output.name, output.position;
+
+SELECT redrive_item.position, redrive_item.task, redrive_item.attempt 
+FROM redrive_item 
+WHERE redrive_item.job = ? AND redrive_item.position >= ? ORDER BY redrive_item.position
+ OFFSET 0 ROWS
+ FETCH FIRST ? ROWS ONLY;
+
+SELECT redrive_job.job 
+FROM redrive_job 
+WHERE redrive_job.state = 'running' ORDER BY redrive_job.paced, redrive_job.job;
+
+SELECT redrive_job.job, redrive_job.state, redrive_job.actor, redrive_job.reason, redrive_job.selection, redrive_job.per_second, redrive_job.total, redrive_job.redriven, redrive_job.refused, redrive_job.asked, redrive_job.paced, redrive_job.ended, redrive_job.ended_by 
+FROM redrive_job 
+WHERE redrive_job.job = ?;
+
+SELECT run.graph 
+FROM run 
+WHERE run.run = ?;
+
+SELECT run.run, run.request, run.graph, run.admitted, run.traceparent, run.lane_limits 
+FROM run 
+WHERE run.run IN (?);
+
+SELECT run.run, run.state, run.failing, run.cancel_requested, run.tasks, run.open_tasks, run.deadline, run.counted_day 
+FROM run 
+WHERE run.run IN (?);
+
+SELECT run.run, run.state, run.failing, run.open_tasks, run.cancel_requested, run.submitted, run.deadline 
+FROM run 
+WHERE run.run IN (?);
+
+SELECT run.run, run.state, run.submitted 
+FROM run 
+WHERE run.tenant = ? AND run.request_key = ?;
+
+SELECT run.run, run.state, run_approval.state AS approval 
+FROM run JOIN run_approval ON run_approval.run = run.run 
+WHERE run.state = 'held' AND run_approval.expires < ? ORDER BY run_approval.expires, run_approval.run
+ OFFSET 0 ROWS
+ FETCH FIRST ? ROWS ONLY;
+
+SELECT run.run, run.tenant, run.request_key, run.pipeline, run.requester, run.state, run.failing, run.cancel_requested, run.tasks, run.open_tasks, run.submitted, run.ended, run.deadline, run.traceparent, run.request, run.graph, run.admitted, run.lane_limits, run.counted_day, run.counted_tasks, run.counted_us 
+FROM run 
+WHERE run.run = ?;
+
+SELECT run.run, run.tenant, run.tasks, run.counted_day, run.counted_tasks, run.counted_us, (SELECT sum(attempt.ended - attempt.started) AS sum_1 
+FROM attempt JOIN task ON task.task = attempt.task 
+WHERE task.run = run.run AND attempt.ended IS NOT NULL) AS us 
+FROM run 
+WHERE run.counted_day IS NOT NULL AND run.run IN (?);
+
+SELECT run.state, run.open_tasks, run.failing 
+FROM run 
+WHERE run.run = ?;
+
+SELECT run.tenant, count(*) AS number 
+FROM run 
+WHERE run.state = 'held' GROUP BY run.tenant;
+
+SELECT run.tenant, count(*) AS number 
+FROM run 
+WHERE run.state = 'running' AND run.counted_day IS NOT NULL GROUP BY run.tenant;
+
+SELECT span.trace_id, span.span_id, span.parent_id, span.name, span.kind, span.start_ns, span.end_ns, span.status, span.attributes, span.run, span.task 
+FROM span 
+WHERE span.trace_id = ? ORDER BY span.start_ns, span.span_id;
+
+SELECT task.lane, max(task.queued) AS queued, max(anon_1.started) AS at 
+FROM task JOIN (SELECT attempt.task AS task, attempt.started AS started 
+FROM attempt
+ OFFSET 0 ROWS
+ FETCH FIRST ? ROWS ONLY) AS anon_1 ON anon_1.task = task.task GROUP BY task.lane;
+
+SELECT task.lane, task.state, count(*) AS tasks, min(task.queued) AS oldest 
+FROM task 
+WHERE task.state IN ('queued', 'running', 'retrying', 'held', 'parked') GROUP BY task.lane, task.state;
+
+SELECT task.run 
+FROM task 
+WHERE task.task = ?;
+
+SELECT task.run, count(*) AS tasks 
+FROM task 
+WHERE task.run IN (?) AND task.state = ? AND task.epoch = ? GROUP BY task.run;
+
+SELECT task.stage, count(*) AS tasks 
+FROM task 
+WHERE task.run = ? AND task.state != ? GROUP BY task.stage;
+
+SELECT task.stage, task.state, count(*) AS tasks, sum(CASE WHEN (task.started IS NOT NULL) THEN task.attempt ELSE ? END) AS attempts, min(task.started) AS started, max(task.ended) AS ended 
+FROM task 
+WHERE task.run = ? GROUP BY task.stage, task.state;
+
+SELECT task.task 
+FROM task JOIN run ON run.run = task.run 
+WHERE task.task IN (?) AND (run.cancel_requested = 1 OR task.cancel_requested = 1);
+
+SELECT task.task, task.attempt 
+FROM task LEFT OUTER JOIN attempt ON attempt.task = task.task AND attempt.epoch = task.epoch 
+WHERE task.state IN ('queued', 'running', 'retrying', 'held', 'parked') AND task.state = ? AND task.lane = ? AND task.kind = ? AND task.version = ? AND (coalesce(attempt.ended, task.queued) < ? OR coalesce(attempt.ended, task.queued) < ?) ORDER BY task.task
+ OFFSET 0 ROWS
+ FETCH FIRST ? ROWS ONLY;
+
+SELECT task.task, task.attempt, task.fingerprint 
+FROM task 
+WHERE task.task IN (?);
+
+SELECT task.task, task.epoch, task.cancel_requested, run.cancel_requested AS run_cancelled 
+FROM task JOIN run ON run.run = task.run 
+WHERE task.task IN (?) AND task.state = ?;
+
+SELECT task.task, task.fault 
+FROM task 
+WHERE task.state IN ('failed', 'dead', 'denied', 'parked') AND task.fingerprint IS NULL ORDER BY task.stage, task.task
+ OFFSET 0 ROWS
+ FETCH FIRST ? ROWS ONLY;
+
+SELECT task.task, task.fault 
+FROM task 
+WHERE task.task IN (?);
+
+SELECT task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.attempt, task.deadline 
+FROM task 
+WHERE task.task IN (?);
+
+SELECT task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.attempt, task.deadline, task.epoch, task.state, task.token 
+FROM task 
+WHERE task.task IN (?);
+
+SELECT task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.attempt, task.deadline, task.state, task.epoch, task.max_attempts, task.cancel_requested, run.cancel_requested AS run_cancelled 
+FROM task JOIN run ON run.run = task.run 
+WHERE task.state = 'running' AND task.lease_until < ? ORDER BY task.lease_until, task.task
+ OFFSET 0 ROWS
+ FETCH FIRST ? ROWS ONLY;
+
+SELECT task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.attempt, task.deadline, task.state, task.epoch, task.max_attempts, task.cancel_requested, run.cancel_requested AS run_cancelled 
+FROM task JOIN run ON run.run = task.run 
+WHERE task.state IN ('queued', 'running', 'retrying', 'held', 'parked') AND task.deadline < ? AND task.state != ? ORDER BY task.deadline, task.task
+ OFFSET 0 ROWS
+ FETCH FIRST ? ROWS ONLY;
+
+SELECT task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.attempt, task.deadline, task.state, task.epoch, task.queued 
+FROM task LEFT OUTER JOIN outbox ON outbox.task = task.task AND outbox.attempt = task.attempt 
+WHERE task.state IN ('queued', 'running', 'retrying', 'held', 'parked') AND task.state IN (?) AND task.queued < ? AND (outbox.seq IS NULL OR outbox.relayed < ?) ORDER BY task.queued, task.task
+ OFFSET 0 ROWS
+ FETCH FIRST ? ROWS ONLY;
+
+SELECT task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.attempt, task.deadline, task.state, task.token 
+FROM task 
+WHERE task.task IN (?);
+
+SELECT task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.state, task.was, task.pending, task.attempt, task.max_attempts, task.epoch, task.token, task.queued, task.worker, task.lease_until, task.started, task.ended, task.deadline, task.fault, task.fingerprint, task.promised, task.cancel_requested 
+FROM task 
+WHERE task.run = ? ORDER BY task.stage, task.partition;
+
+SELECT task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.state, task.was, task.pending, task.attempt, task.max_attempts, task.epoch, task.token, task.queued, task.worker, task.lease_until, task.started, task.ended, task.deadline, task.fault, task.fingerprint, task.promised, task.cancel_requested, run.traceparent 
+FROM task JOIN run ON run.run = task.run 
+WHERE task.task = ?;
+
+SELECT task.task, task.run, task.stage, task.partition, task.state 
+FROM task 
+WHERE task.task = ?;
+
+SELECT task.task, task.run, task.state, task.attempt 
+FROM task 
+WHERE task.task IN (?);
+
+SELECT task.task, task.run, task.state, task.was, task.attempt, task.epoch, task.max_attempts, task.token, task.worker, task.cancel_requested, coalesce((SELECT outbox.digest 
+FROM outbox 
+WHERE outbox.task = task.task AND outbox.attempt = task.attempt), task.promised, ?) AS promised, run.cancel_requested AS run_cancelled 
+FROM task JOIN run ON run.run = task.run 
+WHERE task.task IN (?);
+
+SELECT tenant_use.day, tenant_use.tasks, tenant_use.compute_us 
+FROM tenant_use 
+WHERE tenant_use.tenant = ?;
+
+SELECT tenant_use.tenant, tenant_use.day, tenant_use.tasks, tenant_use.compute_us 
+FROM tenant_use ORDER BY tenant_use.tenant;
+
+SELECT worker.lanes 
+FROM worker 
+WHERE worker.gone = 0;
+
+SELECT worker.lanes, worker.facts, worker.first_seen 
+FROM worker 
+WHERE worker.gone = 0 ORDER BY worker.worker;
+
+SELECT worker.worker, worker.lanes, worker.facts, worker.first_seen, worker.last_seen, worker.gone, anon_1.tasks 
+FROM worker LEFT OUTER JOIN (SELECT task.worker AS worker, count(*) AS tasks 
+FROM task 
+WHERE task.state = 'running' GROUP BY task.worker) AS anon_1 ON anon_1.worker = worker.worker ORDER BY worker.gone, worker.worker;
+
+UPDATE attempt SET state=?, ended=?, fault=? WHERE EXISTS (SELECT task.task 
+FROM task 
+WHERE task.task = attempt.task AND task.epoch = attempt.epoch AND task.run = ? AND task.state = ?);
+
+UPDATE attempt SET state=?, ended=?, fault=? WHERE EXISTS (SELECT task.task 
+FROM task 
+WHERE task.task = attempt.task AND task.epoch = attempt.epoch AND task.task = ? AND task.state = ?);
+
+UPDATE attempt SET state=?, ended=?, fault=?, facts=?, traceparent=?, reused_from=? WHERE attempt.task = ? AND attempt.epoch = ?;
+
+UPDATE outbox SET relayed=? WHERE outbox.seq = ? AND outbox.relayed IS NULL;
+
+UPDATE redrive_item SET state=?, became=?, at=?, note=? WHERE redrive_item.job = ? AND redrive_item.position = ?;
+
+UPDATE redrive_job SET state=?, ended=?, ended_by=? WHERE redrive_job.job = ?;
+
+UPDATE redrive_job SET state=?, redriven=(redrive_job.redriven + ?), refused=(redrive_job.refused + ?), paced=?, ended=? WHERE redrive_job.job = ?;
+
+UPDATE redrive_job SET state=redrive_job.state WHERE redrive_job.job = ?;
+
+UPDATE run SET counted_tasks=?, counted_us=? WHERE run.run = ?;
+
+UPDATE run SET deadline=? WHERE run.run = ?;
+
+UPDATE run SET open_tasks=run.open_tasks WHERE run.run IN (?);
+
+UPDATE run SET state=?, failing=?, cancel_requested=?, open_tasks=?, ended=? WHERE run.run = ?;
+
+UPDATE run SET state=?, failing=?, open_tasks=(run.open_tasks + ?), ended=NULL WHERE run.run = ?;
+
+UPDATE run SET state=?, failing=?, tasks=?, open_tasks=?, ended=? WHERE run.run = ?;
+
+UPDATE task SET attempt=(task.attempt + ?), max_attempts=(task.max_attempts + ?), token=?, queued=? WHERE task.task = ? AND task.attempt = ? AND task.state = ? AND task.epoch = ?;
+
+UPDATE task SET cancel_requested=? WHERE task.task = ?;
+
+UPDATE task SET deadline=? WHERE task.run = ? AND task.state != ?;
+
+UPDATE task SET epoch=(task.epoch + ?) WHERE task.run = ? AND task.state = ?;
+
+UPDATE task SET epoch=(task.epoch + ?) WHERE task.task = ? AND task.state = ?;
+
+UPDATE task SET fingerprint=? WHERE task.task = ?;
+
+UPDATE task SET fingerprint=? WHERE task.task = ? AND task.state IN ('failed', 'dead', 'denied', 'parked') AND task.fingerprint IS NULL;
+
+UPDATE task SET lease_until=? WHERE task.task = ? AND task.epoch = ? AND task.state = ?;
+
+UPDATE task SET payload=coalesce(?, task.payload), state=?, was=task.state, attempt=(task.attempt + ?), max_attempts=(task.max_attempts + ?), token=?, queued=?, ended=NULL, fault=NULL, fingerprint=NULL WHERE task.task = ?;
+
+UPDATE task SET pending=(task.pending - ?) WHERE task.run = ? AND task.stage = ?;
+
+UPDATE task SET pending=(task.pending - ?) WHERE task.task = ?;
+
+UPDATE task SET state=?, was=?, queued=? WHERE task.task = ?;
+
+UPDATE task SET state=?, was=task.state, attempt=(task.attempt + ?), token=?, queued=?, lease_until=?, ended=?, fault=?, fingerprint=? WHERE task.task = ? AND task.epoch = ? AND task.attempt = ? AND task.state = ? AND (task.state != ? OR task.lease_until < ?);
+
+UPDATE task SET state=?, was=task.state, attempt=(task.attempt + ?), token=?, queued=coalesce(?, task.queued), lease_until=?, ended=?, fault=?, fingerprint=? WHERE task.task = ? AND task.epoch = ? AND task.state = ?;
+
+UPDATE task SET state=?, was=task.state, ended=NULL WHERE task.run IN (?) AND task.state = ? AND task.epoch = ?;
+
+UPDATE task SET state=?, was=task.state, epoch=(task.epoch + ?), token=?, worker=?, lease_until=?, started=coalesce(task.started, ?), promised=coalesce((SELECT outbox.digest 
+FROM outbox 
+WHERE outbox.task = task.task AND outbox.attempt = task.attempt), task.promised, ?) WHERE task.task = ? AND task.attempt = ? AND (task.state = ? OR task.state = ? OR task.state = ? AND task.lease_until < ?) AND (? = ? OR coalesce((SELECT outbox.digest 
+FROM outbox 
+WHERE outbox.task = task.task AND outbox.attempt = task.attempt), task.promised, ?) IN (?, ?));
+
+UPDATE task SET state=?, was=task.state, lease_until=NULL, ended=? WHERE task.run = ? AND task.state IN (?);
+
+UPDATE task SET state=?, was=task.state, token=?, lease_until=?, ended=? WHERE task.task = ?;
+
+UPDATE tenant_use SET day=?, tasks=?, compute_us=? WHERE tenant_use.tenant = ?;
+
+UPDATE tenant_use SET tasks=((tenant_use.tasks + ?) - ?), compute_us=((tenant_use.compute_us + ?) - ?) WHERE tenant_use.tenant = ? AND tenant_use.day = ?;
+
+UPDATE tenant_use SET tasks=(tenant_use.tasks + ?), compute_us=(tenant_use.compute_us + ?) WHERE tenant_use.tenant = ?;
+
+UPDATE tenant_use SET tasks=tenant_use.tasks WHERE tenant_use.tenant = ?;
+
+UPDATE worker SET gone=? WHERE worker.gone = 0 AND worker.last_seen < ?;
+
+UPDATE worker SET lanes=?, facts=?, last_seen=?, gone=? WHERE worker.worker = ?;
+

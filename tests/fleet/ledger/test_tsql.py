@@ -1,0 +1,53 @@
+"""What SQL Server is told, where there is no SQL Server: the golden text, and its grammar."""
+
+import re
+from pathlib import Path
+
+import pytest
+import sqlglot
+from sqlglot import exp
+
+from tests.fleet.ledger.tsql import STATEMENTS, TABLES, kept, migrations
+
+
+def parsed(text: str) -> exp.Expr:
+    [tree] = sqlglot.parse(text, read="tsql", error_level=sqlglot.ErrorLevel.RAISE)
+    assert tree is not None
+    return tree
+
+
+@pytest.mark.parametrize("file", [STATEMENTS, TABLES], ids=lambda file: file.stem)
+def test_every_statement_is_t_sql(file: Path) -> None:
+    """Each parses on its own as Transact-SQL, down to its last clause."""
+    statements = kept(file)
+
+    assert len(statements) > 40
+    for text in statements:
+        assert parsed(text).find(exp.Command) is None, text
+
+
+def test_statements_keep_to_what_every_database_has() -> None:
+    """No MERGE, which SQL Server gets wrong under load, and no upsert, which it lacks."""
+    for text in kept(STATEMENTS):
+        assert parsed(text).find(exp.Merge, exp.OnConflict) is None, text
+
+
+def test_no_statement_outgrows_the_parameters_of_sql_server() -> None:
+    """Outside of lists, which are cut to 500, none comes near 2,100 parameters."""
+    assert max(text.count("?") for text in kept(STATEMENTS)) < 1000
+
+
+def test_the_tables_are_those_of_the_revisions() -> None:
+    """What an empty Azure SQL database is sent is what the file shows: `make ledger-golden`."""
+    assert migrations() == TABLES.read_text(encoding="utf-8")
+
+
+def test_text_is_unicode_and_keys_are_compared_byte_by_byte() -> None:
+    """Under SQL Server's default collation `A` is `a`, and VARCHAR loses what one code page lacks;
+    only Alembic's own table has it."""
+    tables = TABLES.read_text(encoding="utf-8").replace("version_num VARCHAR(32)", "")
+
+    assert not re.search(r"\b(VARCHAR|TEXT|NTEXT)\b", tables)
+    assert set(re.findall(r"NVARCHAR\(\d+\)(?: COLLATE (\w+))?", tables)) == {
+        "Latin1_General_100_BIN2"
+    }

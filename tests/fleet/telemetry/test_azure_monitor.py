@@ -1,0 +1,117 @@
+"""Azure Monitor, by its own exporters, to an ingestion endpoint on loopback."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+from opentelemetry.trace import SpanKind
+
+from fleet.telemetry import names
+from fleet.telemetry.context import context_of, traceparent_of
+from fleet.telemetry.telemetry import Telemetry, start_telemetry
+from tests.fleet.telemetry.test_telemetry import Kept
+from tests.policies.secrets import PLANTED, core_of
+from tests.servers.ingestion import Ingestion, running_ingestion
+
+QUEUE = "lane-mirror"
+
+
+@pytest.fixture
+def monitor(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ingestion]:
+    with running_ingestion() as ingestion:
+        monkeypatch.setenv("APPLICATIONINSIGHTS_CONNECTION_STRING", ingestion.connection_string)
+        yield ingestion
+
+
+def a_delivery(telemetry: Telemetry, traceparent: str | None, outcome: str = "succeeded") -> None:
+    """A delivery's spans, as a worker leaves them."""
+    with telemetry.tracer.start_as_current_span(
+        names.span_name("process", QUEUE),
+        context=context_of(traceparent),
+        kind=SpanKind.CONSUMER,
+        attributes={
+            **{name: str(value) for name, value in names.messaging("process", QUEUE).items()},
+            names.RUN: "run-1",
+            names.TASK: "task-1",
+            names.LANE: "mirror",
+            names.ATTEMPT: 2,
+            names.OUTCOME: outcome,
+        },
+    ):
+        with telemetry.tracer.start_as_current_span("run mirror.sql"):
+            logging.getLogger("workers").warning("the source answered late")
+        with telemetry.tracer.start_as_current_span(
+            names.span_name("settle", QUEUE),
+            kind=SpanKind.CLIENT,
+            attributes={k: str(v) for k, v in names.messaging("settle", QUEUE).items()},
+        ):
+            pass
+
+
+def test_one_trace_is_seen_whole(monitor: Ingestion) -> None:
+    """From the request to the settlement, over two processes: one operation, each span under its
+    parent, with where and what of it in OpenTelemetry's messaging names."""
+    with (
+        start_telemetry("dispatcher", Kept()) as here,
+        here.tracer.start_as_current_span("POST /v1/runs", kind=SpanKind.SERVER) as request,
+    ):
+        traceparent = traceparent_of(request)
+    with start_telemetry("worker", Kept()) as there:
+        a_delivery(there, traceparent)
+
+    spans = monitor.of("RequestData", "RemoteDependencyData")
+    by_name = {one["data"]["baseData"]["name"]: one for one in spans}
+    assert set(by_name) == {
+        "POST /v1/runs",
+        "process lane-mirror",
+        "run mirror.sql",
+        "settle lane-mirror",
+    }
+    [operation] = {one["tags"]["ai.operation.id"] for one in spans}
+    assert operation == (traceparent or "").split("-")[1]
+    parents = {name: one["tags"].get("ai.operation.parentId") for name, one in by_name.items()}
+    ids = {name: one["data"]["baseData"]["id"] for name, one in by_name.items()}
+    assert parents["process lane-mirror"] == ids["POST /v1/runs"]
+    assert parents["run mirror.sql"] == parents["settle lane-mirror"] == ids["process lane-mirror"]
+    roles = {one["tags"]["ai.cloud.role"] for one in spans}
+    assert roles == {"leaf-fleet-dispatcher", "leaf-fleet-worker"}
+    for operation_type in ("process", "settle"):
+        told = by_name[f"{operation_type} {QUEUE}"]["data"]["baseData"]["properties"]
+        assert {name: v for name, v in told.items() if name.startswith("otel.")} == {
+            "otel.messaging.system": "servicebus",
+            "otel.messaging.operation.name": operation_type,
+            "otel.messaging.operation.type": operation_type,
+            "otel.messaging.destination.name": QUEUE,
+        }
+
+
+def test_metrics_and_log_lines_arrive(monitor: Ingestion) -> None:
+    """What was counted, and what was said, with the trace it was said in."""
+    with start_telemetry("worker", Kept()) as telemetry:
+        a_delivery(telemetry, None)
+
+    metrics = {
+        metric["name"]: one["data"]["baseData"]["properties"]
+        for one in monitor.of("MetricData")
+        for metric in one["data"]["baseData"]["metrics"]
+    }
+    assert metrics["leaf.attempts"] == {names.LANE: "mirror", names.OUTCOME: "succeeded"}
+    assert metrics["messaging.process.duration"][names.DESTINATION] == QUEUE
+    [line] = monitor.of("MessageData")
+    assert line["data"]["baseData"]["message"] == "the source answered late"
+    [process] = monitor.of("RequestData")
+    assert line["tags"]["ai.operation.id"] == process["tags"]["ai.operation.id"]
+
+
+def test_no_secret_leaves(monitor: Ingestion) -> None:
+    """Spans and log lines are redacted before they are sent."""
+    with start_telemetry("worker", Kept()) as telemetry:
+        for _, planted in PLANTED.values():
+            with telemetry.tracer.start_as_current_span(f"read {planted}"):
+                logging.getLogger("workers").warning("read %s", planted)
+
+    sent = json.dumps(monitor.envelopes)
+    assert len(monitor.of("MessageData")) == len(PLANTED)
+    for name in PLANTED:
+        assert core_of(name) not in sent

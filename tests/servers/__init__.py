@@ -1,0 +1,1 @@
+"""Real servers that tests start on this machine, each stopped by its own process id."""
