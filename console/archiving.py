@@ -9,7 +9,6 @@ from typing import TypeVar
 from console.site import Site
 from fleet import archiving
 from fleet.archiving import Archived, Archiver
-from fleet.artifacts.folder import FolderStore
 from fleet.clock import SystemClock
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
@@ -42,7 +41,7 @@ def _with_archiver(site: Site, days: float, do: Callable[[Archiver, datetime], A
 
     async def run() -> T:
         async with await Ledger.open(site.settings.ledger_address) as ledger:
-            store = FolderStore(site.settings.artifacts_folder)
+            store = site.store()
             archiver = Archiver(ledger, store, clock, getpass.getuser())
             return await do(archiver, clock.now() - timedelta(days=days))
 

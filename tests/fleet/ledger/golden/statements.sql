@@ -1,18 +1,10 @@
 DELETE FROM outbox WHERE outbox.task = ?;
 
-DELETE FROM outbox WHERE outbox.task = ? AND outbox.attempt = ?;
-
 DELETE FROM outbox WHERE outbox.task IN (SELECT task.task 
 FROM task 
 WHERE task.run = ? AND task.state = ?);
 
-INSERT INTO attempt (task, epoch, number, worker, state, started) VALUES (?, ?, ?, ?, ?, ?);
-
 INSERT INTO dead_letter (queue, message_id, sequence_number, task, disposition, reason, description, size, at, fingerprint, kind, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
-
-INSERT INTO decision (task, epoch, position, recorded, decision) VALUES (?, ?, ?, ?, ?);
-
-INSERT INTO event (at, run, task, actor, old, new, detail) OUTPUT inserted.seq VALUES (?, ?, ?, ?, ?, ?, ?);
 
 INSERT INTO event (at, run, task, actor, old, new, detail) SELECT ? AS anon_1, task.run, task.task, ? AS anon_2, task.state, ? AS anon_3, ? AS anon_4 
 FROM task 
@@ -21,14 +13,6 @@ WHERE task.run = ? AND task.state IN (?);
 INSERT INTO event (at, run, task, actor, old, new, detail) SELECT ? AS anon_1, task.run, task.task, ? AS anon_2, task.state, ? AS anon_3, ? AS anon_4 
 FROM task 
 WHERE task.run IN (?) AND task.state = ? AND task.epoch = ?;
-
-INSERT INTO event (at, run, task, actor, old, new, detail, facts) OUTPUT inserted.seq VALUES (?, ?, ?, ?, ?, ?, ?, ?);
-
-INSERT INTO input (task, epoch, position, pointer) VALUES (?, ?, ?, ?);
-
-INSERT INTO outbox (run, task, attempt, queue, envelope, digest, not_before, promised) OUTPUT inserted.seq VALUES (?, ?, ?, ?, ?, ?, ?, ?);
-
-INSERT INTO output (task, epoch, position, run, stage, partition, produced, name, recorded, pointer) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 INSERT INTO redrive_item (job, position, task, attempt, fingerprint, state) SELECT ? AS anon_1, row_number() OVER (ORDER BY coalesce(task.ended, task.queued, task.deadline), task.task) - ? AS anon_2, task.task, task.attempt, task.fingerprint, ? AS anon_3 
 FROM task 
@@ -49,10 +33,6 @@ INSERT INTO redrive_job (job, state, actor, reason, selection, per_second, total
 INSERT INTO run (run, tenant, request_key, pipeline, requester, state, cancel_requested, tasks, open_tasks, submitted, ended, deadline, traceparent, request, graph, admitted, lane_limits) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 INSERT INTO run (run, tenant, request_key, pipeline, requester, state, cancel_requested, tasks, open_tasks, submitted, ended, deadline, traceparent, request, graph, admitted, lane_limits, counted_day, counted_tasks, counted_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
-
-INSERT INTO span (trace_id, span_id, parent_id, name, kind, start_ns, end_ns, status, attributes, run, task) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
-
-INSERT INTO task (task, run, stage, partition, kind, version, lane, payload, state, pending, attempt, max_attempts, epoch, deadline) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 INSERT INTO tenant_use (tenant, day, tasks, compute_us) VALUES (?, ?, ?, ?);
 
@@ -464,8 +444,6 @@ WHERE task.task = attempt.task AND task.epoch = attempt.epoch AND task.task = ? 
 
 UPDATE attempt SET state=?, ended=?, fault=?, facts=?, traceparent=?, reused_from=? WHERE attempt.task = ? AND attempt.epoch = ?;
 
-UPDATE outbox SET relayed=? WHERE outbox.seq = ? AND outbox.relayed IS NULL;
-
 UPDATE redrive_item SET state=?, became=?, at=?, note=? WHERE redrive_item.job = ? AND redrive_item.position = ?;
 
 UPDATE redrive_job SET state=?, ended=?, ended_by=? WHERE redrive_job.job = ?;
@@ -484,8 +462,6 @@ UPDATE run SET state=?, failing=?, cancel_requested=?, open_tasks=?, ended=? WHE
 
 UPDATE run SET state=?, failing=?, open_tasks=(run.open_tasks + ?), ended=NULL WHERE run.run = ?;
 
-UPDATE run SET state=?, failing=?, tasks=?, open_tasks=?, ended=? WHERE run.run = ?;
-
 UPDATE task SET attempt=(task.attempt + ?), max_attempts=(task.max_attempts + ?), token=?, queued=? WHERE task.task = ? AND task.attempt = ? AND task.state = ? AND task.epoch = ?;
 
 UPDATE task SET cancel_requested=? WHERE task.task = ?;
@@ -500,27 +476,11 @@ UPDATE task SET fingerprint=? WHERE task.task = ?;
 
 UPDATE task SET fingerprint=? WHERE task.task = ? AND task.state IN ('failed', 'dead', 'denied', 'parked') AND task.fingerprint IS NULL;
 
-UPDATE task SET lease_until=? WHERE task.task = ? AND task.epoch = ? AND task.state = ?;
-
 UPDATE task SET payload=coalesce(?, task.payload), state=?, was=task.state, attempt=(task.attempt + ?), max_attempts=(task.max_attempts + ?), token=?, queued=?, ended=NULL, fault=NULL, fingerprint=NULL WHERE task.task = ?;
-
-UPDATE task SET pending=(task.pending - ?) WHERE task.run = ? AND task.stage = ?;
-
-UPDATE task SET pending=(task.pending - ?) WHERE task.task = ?;
-
-UPDATE task SET state=?, was=?, queued=? WHERE task.task = ?;
 
 UPDATE task SET state=?, was=task.state, attempt=(task.attempt + ?), token=?, queued=?, lease_until=?, ended=?, fault=?, fingerprint=? WHERE task.task = ? AND task.epoch = ? AND task.attempt = ? AND task.state = ? AND (task.state != ? OR task.lease_until < ?);
 
-UPDATE task SET state=?, was=task.state, attempt=(task.attempt + ?), token=?, queued=coalesce(?, task.queued), lease_until=?, ended=?, fault=?, fingerprint=? WHERE task.task = ? AND task.epoch = ? AND task.state = ?;
-
 UPDATE task SET state=?, was=task.state, ended=NULL WHERE task.run IN (?) AND task.state = ? AND task.epoch = ?;
-
-UPDATE task SET state=?, was=task.state, epoch=(task.epoch + ?), token=?, worker=?, lease_until=?, started=coalesce(task.started, ?), promised=coalesce((SELECT outbox.digest 
-FROM outbox 
-WHERE outbox.task = task.task AND outbox.attempt = task.attempt), task.promised, ?) WHERE task.task = ? AND task.attempt = ? AND (task.state = ? OR task.state = ? OR task.state = ? AND task.lease_until < ?) AND (? = ? OR coalesce((SELECT outbox.digest 
-FROM outbox 
-WHERE outbox.task = task.task AND outbox.attempt = task.attempt), task.promised, ?) IN (?, ?));
 
 UPDATE task SET state=?, was=task.state, lease_until=NULL, ended=? WHERE task.run = ? AND task.state IN (?);
 

@@ -334,3 +334,21 @@ ALTER TABLE task ADD cancel_requested BIT NOT NULL DEFAULT 0;
 
 UPDATE alembic_version SET version_num='0006' WHERE alembic_version.version_num = '0005';
 
+-- Running upgrade 0006 -> 0007
+
+CREATE TABLE archive (
+    digest NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    at BIGINT NOT NULL, 
+    actor NVARCHAR(120) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    runs INTEGER NOT NULL, 
+    rows INTEGER NOT NULL, 
+    first_ended BIGINT NOT NULL, 
+    last_ended BIGINT NOT NULL, 
+    pointer VARCHAR(max) NOT NULL, 
+    CONSTRAINT pk_archive PRIMARY KEY (digest)
+);
+
+CREATE INDEX ix_archive_at ON archive (at);
+
+UPDATE alembic_version SET version_num='0007' WHERE alembic_version.version_num = '0006';
+
