@@ -45,7 +45,11 @@ class StoreConformance:
     @settings(
         max_examples=25,
         deadline=None,
-        suppress_health_check=[HealthCheck.function_scoped_fixture],
+        # Differing executors: each store runs this test as its own.
+        suppress_health_check=[
+            HealthCheck.function_scoped_fixture,
+            HealthCheck.differing_executors,
+        ],
     )
     def test_what_was_put_is_read(self, store: ArtifactStore, data: bytes, tier: Tier) -> None:
         """Reading gives back the bytes that were put, named by their SHA-256."""
