@@ -127,6 +127,15 @@ def test_every_lane_has_what_it_needs_and_is_selected_by_it() -> None:
             assert budget["spec"]["selector"]["matchLabels"].items() <= labelled.items()
 
 
+def test_a_pod_has_the_memory_that_its_handlers_may_take() -> None:
+    """Or the node ends the pod with all its tasks, before the lane's limit ends one handler."""
+    for lane in load_lanes():
+        if lane.memory_mb is not None:
+            assert lane.scale.memory.endswith("Gi"), lane.name
+            own = lane.concurrency * lane.memory_mb / 1024
+            assert float(lane.scale.memory.removesuffix("Gi")) >= own + 0.5, lane.name
+
+
 def test_a_pod_of_its_own_belongs_to_no_deployment_or_budget() -> None:
     """Its labels are a lane's, for the network, and yet no selector of a lane takes it."""
     for place, one in of_kind("PodTemplate"):
