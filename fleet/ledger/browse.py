@@ -125,16 +125,17 @@ class LedgerBrowser:
             .order_by(c.submitted.desc(), c.run.desc())
             .limit(limit + 1)
         )
-        end = select(func.count(), func.min(c.submitted)).select_from(stretch)
+        # Ends with the last one looked at, if the stretch was that long.
+        end = select(c.submitted, c.run).order_by(c.submitted.desc(), c.run.desc())
+        end = end.offset(STRETCH - 1).limit(1)
         with self._engine.connect() as connection:
             rows = connection.execute(found).all()
-            looked, oldest = connection.execute(end).one()
+            last = connection.execute(end).first()
         next_: str | None = None
         if len(rows) > limit:
             next_ = _after_run(rows[limit - 1])
-        elif looked == STRETCH:
-            # Those of the very same moment are looked at again: none is left out.
-            next_ = cursor_of(micros(oldest), "\U0010ffff")
+        elif last is not None:
+            next_ = _after_run(last)
         return Page(rows=tuple(RunRow(**run_fields(row)) for row in rows[:limit]), next=next_)
 
     def pipelines(self) -> list[str]:

@@ -65,9 +65,14 @@ _messages = (
 )
 
 
-def dead_groups(connection: Connection, now: datetime, limit: int) -> list[DeadGroup]:
-    """The largest groups, tasks and messages together."""
-    groups = [*_groups_of_tasks(connection, now), *_groups_of_messages(connection, now)]
+def dead_groups(
+    connection: Connection, now: datetime, limit: int, group: str | None = None
+) -> list[DeadGroup]:
+    """The largest groups, tasks and messages together; or one cause's alone."""
+    groups = [
+        *_groups_of_tasks(connection, now, group),
+        *_groups_of_messages(connection, now, group),
+    ]
     return sorted(groups, key=lambda group: (-group.count, group.what, group.fingerprint))[:limit]
 
 
@@ -82,7 +87,7 @@ def preview(connection: Connection, selection: Selection) -> RedrivePreview:
         )
         for fingerprint, count in connection.execute(query):
             counts[fingerprint] += count
-    samples = _faults(connection, _latest(connection, _tasks, _tasks.c.id))
+    samples = _faults(connection, _latest(connection, _tasks, None, _tasks.c.id))
     total = sum(counts.values())
     named = len(set(selection.tasks)) if selection.tasks is not None else total
     return RedrivePreview(
@@ -108,8 +113,8 @@ def _conditions(selection: Selection) -> Iterable[ColumnElement[bool]]:
         yield selected(_ALL) & _t.task.in_(some)
 
 
-def _groups_of_tasks(connection: Connection, now: datetime) -> list[DeadGroup]:
-    latest = _latest(connection, _tasks, _tasks.c.id)
+def _groups_of_tasks(connection: Connection, now: datetime, group: str | None) -> list[DeadGroup]:
+    latest = _latest(connection, _tasks, group, _tasks.c.id)
     faults = _faults(connection, latest)
     return [
         DeadGroup(
@@ -120,16 +125,18 @@ def _groups_of_tasks(connection: Connection, now: datetime) -> list[DeadGroup]:
             sample_id=latest[fingerprint].id,
             **sums.fields(),
         )
-        for fingerprint, sums in _summed(connection, _tasks, now).items()
+        for fingerprint, sums in _summed(connection, _tasks, now, group).items()
     ]
 
 
-def _groups_of_messages(connection: Connection, now: datetime) -> list[DeadGroup]:
+def _groups_of_messages(
+    connection: Connection, now: datetime, group: str | None
+) -> list[DeadGroup]:
     latest = _latest(
-        connection, _messages, _messages.c.id, _messages.c.sequence_number, _messages.c.place
+        connection, _messages, group, _messages.c.id, _messages.c.sequence_number, _messages.c.place
     )
     groups = []
-    for fingerprint, sums in _summed(connection, _messages, now).items():
+    for fingerprint, sums in _summed(connection, _messages, now, group).items():
         sample = latest[fingerprint]
         told = connection.execute(
             select(_d.reason, _d.description).where(
@@ -179,7 +186,9 @@ class _Sums:
         }
 
 
-def _summed(connection: Connection, dead: Any, now: datetime) -> dict[str, _Sums]:
+def _summed(
+    connection: Connection, dead: Any, now: datetime, group: str | None
+) -> dict[str, _Sums]:
     """The groups in one pass over what is dead: that is what it costs."""
     c = dead.c
     hour = type_coerce(c.at, BigInteger) // _HOUR
@@ -192,6 +201,8 @@ def _summed(connection: Connection, dead: Any, now: datetime) -> dict[str, _Sums
         func.min(c.at).label("first"),
         func.max(c.at).label("last"),
     ).group_by(c.fingerprint, c.place, recent)
+    if group is not None:
+        query = query.where(c.fingerprint == group)
     latest = int(now.timestamp()) // 3600
     hours = range(latest - HOURS + 1, latest + 1)
     found: defaultdict[str, _Sums] = defaultdict(lambda: _Sums(hours))
@@ -200,15 +211,18 @@ def _summed(connection: Connection, dead: Any, now: datetime) -> dict[str, _Sums
     return found
 
 
-def _latest(connection: Connection, dead: Any, *columns: ColumnElement[Any]) -> dict[str, AnyRow]:
-    """The latest of each group."""
+def _latest(
+    connection: Connection, dead: Any, group: str | None, *columns: ColumnElement[Any]
+) -> dict[str, AnyRow]:
+    """The latest of each group, or of one."""
     c = dead.c
     turn = (
         func.row_number()
         .over(partition_by=c.fingerprint, order_by=(c.at.desc(), *(one.desc() for one in columns)))
         .label("turn")
     )
-    ranked = select(c.fingerprint, *columns, turn).subquery()
+    of = select(c.fingerprint, *columns, turn)
+    ranked = (of if group is None else of.where(c.fingerprint == group)).subquery()
     return {
         row.fingerprint: row for row in connection.execute(select(ranked).where(ranked.c.turn == 1))
     }

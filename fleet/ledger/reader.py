@@ -296,10 +296,13 @@ class LedgerReader:
             ]
         return sorted(rows, key=lambda row: (row.at, row.id), reverse=True)[:limit]
 
-    def dead_groups(self, now: datetime, limit: int = 100) -> list[DeadGroup]:
-        """Dead letters by cause, the largest groups first. Those of cancelled runs are left out."""
+    def dead_groups(
+        self, now: datetime, limit: int = 100, group: str | None = None
+    ) -> list[DeadGroup]:
+        """Dead letters by cause, the largest groups first; or those of one fingerprint. Those of
+        cancelled runs are left out."""
         with self._engine.connect() as connection:
-            return dead_groups(connection, now, limit)
+            return dead_groups(connection, now, limit, group)
 
     def preview(self, selection: Selection) -> RedrivePreview:
         """What a redrive of `selection` would choose now, by cause."""

@@ -11,7 +11,6 @@ from console.web.render import page
 from console.web.visit import Acting, FleetVisited, Form, Visit
 from contracts.access import Action
 from contracts.fact import JsonObject
-from fleet.ledger.rows import DeadGroup
 
 GROUPS = 100
 ITEMS = 200
@@ -114,7 +113,7 @@ def _messages(app: FastAPI) -> None:
 
 def _group_page(visit: Visit, group: str, cursor: str | None, preview: Any = None) -> Response:
     site = visit.site
-    found = next((one for one in _all(visit) if one.fingerprint == group), None)
+    found = next(iter(site.reader.dead_groups(visit.now, 1, group)), None)
     if found is None:
         raise NotThere("nothing stands as a dead letter for this cause any more")
     messages = site.browser.dead_messages(group) if found.what == MESSAGE else []
@@ -145,10 +144,6 @@ def _message_page(
         edit=edit,
         edit_refused=visit.refused(Action.DEAD_LETTER_EDIT),
     )
-
-
-def _all(visit: Visit) -> list[DeadGroup]:
-    return visit.site.reader.dead_groups(visit.now, 10_000)
 
 
 def _edit(form: Form) -> dict[str, Any]:

@@ -1,12 +1,18 @@
 """Who gets in, what they may, and what a page lets a browser do."""
 
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from contracts.access import Role
+from fleet.access.access_file import load_access
+from fleet.access.tokens import TokenSource, login_headers
 from fleet.ledger.browse import RunFilter
 from tests.console.web.conftest import Web
+from tests.fleet.access.issuer import issuing
+from tests.fleet.access.test_tokens import written
 
 PAGES = ("/", "/runs")
 
@@ -118,3 +124,25 @@ def test_people_of_a_tenant_see_their_own_alone(web: Web) -> None:
     assert others.get(f"/runs/{run.run}").status_code == 404
     assert run.run[:13] not in others.get("/runs").text
     assert others.get("/").headers["location"] == "/runs"
+
+
+def test_people_come_with_a_token_where_tokens_are_believed(web: Web, tmp_path: Path) -> None:
+    """Nobody logs in here then: without a token nothing is shown; with one, its name and role. The
+    dispatcher is asked with the same token, and with nothing else that came along."""
+    with issuing() as issuer:
+        source = TokenSource(load_access(written(tmp_path, issuer)))
+        site = replace(web.site, identities=source, local=None, secure=True)
+        browser = Web(site, web.key).somebody(None)
+        form = {"key": web.key, "name": "ada", "role": "admin"}
+
+        assert browser.get("/runs").status_code == 401
+        assert "Whoever lets you in says who you are" in browser.get("/login").text
+        assert browser.post("/login", form).status_code == 404
+        token = issuer.token(web.site.clock.now())
+        headers = {"authorization": f"Bearer {token}", "x-other": "1"}
+        page = browser.get("/runs", headers).text
+        assert "ada@example.org" in page
+        assert "you are viewer" in page
+        assert "Log out" not in page
+        assert token not in page
+        assert login_headers(headers) == {"authorization": f"Bearer {token}"}

@@ -110,6 +110,24 @@ async function approve(page, name, last) {
   }
 }
 
+async function cancel(page) {
+  // One that waits for approval, chosen in the list and cancelled with a reason.
+  const asked = { ...given.request, pipeline: "risky", requester: "cancelled" };
+  const answer = await fetch(`${given.dispatcher}/v1/runs`, {
+    method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(asked),
+  });
+  const run = (await answer.json()).run;
+  await page.goto(`${base}/runs?text=${run}`);
+  await page.check(`#runs input[value="${run}"]`);
+  await page.fill("#bulk-reason", "asked for by mistake");
+  await page.click("text=Cancel them");
+  seen.cancelling = await page.locator(".said").innerText();
+  await page.goto(`${base}/runs/${run}`);
+  await state(page).filter({ hasText: "cancelled" }).waitFor();
+  await page.goto(`${base}/audit`);
+  seen.audit = await page.locator("#acts").innerText();
+}
+
 async function viewer(page) {
   await page.goto(`${base}/runs`);
   seen.why = await page.locator("#bulk .why").innerText();
@@ -163,6 +181,7 @@ try {
   const grace = await somebody("grace", "approver", { colorScheme: "dark" });
   await approve(grace, "grace", true);
   await redrive(ada);
+  await cancel(ada);
   await viewer(await somebody("vera", "viewer"));
   await keyboard(ada);
   await everyPage(grace, "dark");

@@ -199,6 +199,13 @@ def test_a_held_task_is_approved_by_two(seen: dict[str, Any]) -> None:
     assert seen["heldRan"] is True
 
 
+def test_a_run_is_cancelled_from_the_list(seen: dict[str, Any]) -> None:
+    """Chosen, with a reason; it ends as cancelled, and the audit says who did all this and why."""
+    assert "Cancellation of 1 run was asked for" in seen["cancelling"]
+    for told in ("run.cancel", "asked for by mistake", "dead_letter.redrive", "ada agrees"):
+        assert told in seen["audit"]
+
+
 def test_a_viewer_is_refused(seen: dict[str, Any]) -> None:
     """The button is shown, disabled, with the reason; and the server refuses as well."""
     assert seen["disabled"] is True
