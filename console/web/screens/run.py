@@ -114,8 +114,13 @@ def serve(app: FastAPI) -> None:
     def cancel(visit: Visited, form: Acting, run: str) -> Response:
         detail = _found(visit, run)
         visit.must(Action.RUN_CANCEL, detail.tenant)
+        asked = {
+            "requester": visit.identity.name,
+            "reason": form.said("reason", "why"),
+            "force": form.get("force") == "yes",
+        }
         with visit.intake() as intake:
-            intake.cancel_run(detail.run, visit.identity.name, form.said("reason", "why"))
+            intake.cancel("runs", detail.run, asked)
         return visit.back_to(
             f"/runs/{detail.run}", "Cancellation was asked for; what is running may still end."
         )
@@ -176,6 +181,4 @@ def _why_not_cancelled(visit: Visit, run: RunDetail) -> str | None:
             if run.state != State.CANCELLED
             else ("The run was cancelled.")
         )
-    if run.cancel_requested:
-        return "Cancellation was asked for already."
     return visit.refused(Action.RUN_CANCEL, run.tenant)

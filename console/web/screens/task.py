@@ -11,7 +11,7 @@ from console.web.visit import Acting, Visit, Visited
 from contracts.access import Action
 from contracts.artifact import ArtifactPointer
 from contracts.fact import JsonObject
-from contracts.states import State
+from contracts.states import FINAL, State
 from fleet.ledger.browse import published_to
 from fleet.ledger.rows import SpanRow, TaskDetail
 from fleet.telemetry.redact import redacted_json
@@ -44,6 +44,21 @@ def serve(app: FastAPI) -> None:
     @app.get("/tasks/{task}")
     def one_task(visit: Visited, task: str) -> Response:
         return _page(visit, _found(visit, task))
+
+    @app.post("/tasks/{task}/cancel")
+    def cancel(visit: Visited, form: Acting, task: str) -> Response:
+        detail = _found(visit, task)
+        visit.must(Action.RUN_CANCEL, visit.site.reader.run(detail.run).tenant)
+        asked = {
+            "requester": visit.identity.name,
+            "reason": form.said("reason", "why"),
+            "force": form.get("force") == "yes",
+        }
+        with visit.intake() as intake:
+            answer = intake.cancel("tasks", detail.task, asked)
+        return visit.back_to(
+            f"/tasks/{detail.task}", f"Cancellation asked for; it is {answer.state}."
+        )
 
     @app.post("/tasks/{task}/retry")
     def retry(visit: Visited, form: Acting, task: str) -> Response:
@@ -103,6 +118,7 @@ def _page(
         )[:50],
         graph=site.reader.graph(task.run).stage(task.stage),
         asked=asked,
+        cancel_refused=_why_not_cancelled(visit, task, run.tenant),
         retry_refused=_why_not_retried(visit, task, run.tenant),
         payload=pretty_payload(task) if payload is None else payload,
         edit=edit,
@@ -163,6 +179,12 @@ def _found(visit: Visit, task: str) -> TaskDetail:
     if not visit.identity.reaches(visit.site.reader.run(detail.run).tenant):
         raise NotThere(f"there is no task {task}")
     return detail
+
+
+def _why_not_cancelled(visit: Visit, task: TaskDetail, tenant: str) -> str | None:
+    if task.state in FINAL:
+        return f"The task has ended: it is {task.state}."
+    return visit.refused(Action.RUN_CANCEL, tenant)
 
 
 def _why_not_retried(visit: Visit, task: TaskDetail, tenant: str) -> str | None:
