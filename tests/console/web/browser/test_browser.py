@@ -18,8 +18,11 @@ from fleet.lanes import LANES_FILE
 from tests.console.conftest import called
 from tests.console.stack.test_stack import Up, running
 
+# The first test waits for the whole story, and the machine may be busy.
+pytestmark = pytest.mark.timeout(420)
+
 HERE = Path(__file__).parent
-PATIENCE = 30_000
+PATIENCE = 60_000
 """Milliseconds that the story waits for one thing: machines are slow, and nothing is timed here."""
 
 TALE = """\
