@@ -9,10 +9,12 @@ import itertools
 import statistics
 import time
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Engine, insert
+from sqlalchemy import Connection, Engine, insert
 
 from bench.fleet.load import one_task
 from contracts.artifact import Scope
@@ -104,13 +106,14 @@ def _batch(engine: Engine, number: int) -> dict[str, float]:
         for place, name in enumerate(("process lane-noop", "run bench.noop", "settle lane-noop"))
     )
     begun = [time.perf_counter()]
-    for operation, given in (
+    steps: list[tuple[Callable[[Connection, Any], object], Any]] = [
         (claim.claim, claims),
         (record.record, records),
         (notes.add_spans, [spans]),
-    ):
+    ]
+    for operation, given in steps:
         with engine.begin() as connection:
-            operation(connection, given)  # type: ignore[operator]  # each takes its own kind
+            operation(connection, given)
         begun.append(time.perf_counter())
     return dict(
         zip(
