@@ -28,12 +28,14 @@ from console.commands import (
     k8s,
     lanes,
     ledger,
+    pause,
     policy,
     redrive,
     redrives,
     retry,
     run,
     runs,
+    schedules,
     submit,
     task,
     tenants,
@@ -67,6 +69,10 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "lanes": lanes.lanes,
     "top": top.top,
     "workers": workers.workers,
+    "pause": pause.pause,
+    "resume": pause.resume,
+    "pauses": pause.pauses,
+    "slots": pause.slots,
     "tenants": tenants.tenants,
     "dead-letters": dead_letters.dead_letters,
     "redrive": redrive.redrive,
@@ -82,7 +88,13 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
-GROUPS = {"bus": bus.app, "k8s": k8s.app, "ledger": ledger.app, "policy": policy.app}
+GROUPS = {
+    "bus": bus.app,
+    "k8s": k8s.app,
+    "ledger": ledger.app,
+    "policy": policy.app,
+    "schedules": schedules.app,
+}
 for _name, _group in GROUPS.items():
     app.add_typer(_group, name=_name)
 

@@ -15,6 +15,7 @@ from contracts.pipeline import ParameterType
 from contracts.request import RunAccepted, RunRequest
 from fleet.ledger.cancel import Cancelled
 from fleet.ledger.rows import RedriveJob, RedrivePreview
+from fleet.ledger.schedules import ScheduleRow
 from fleet.ledger.votes import Voted
 
 
@@ -116,6 +117,22 @@ class Intake:
         path = f"/v1/tasks/{quote(task, safe='')}/retry"
         return Retried.model_validate(self._asked("POST", path, json.dumps(asked)))
 
+    def pause(self, what: str, name: str, asked: dict[str, Any], *, resume: bool) -> dict[str, Any]:
+        """Pause or resume a lane or pipeline; how it stands. Raises Refused, Unreachable."""
+        verb = "resume" if resume else "pause"
+        path = f"/v1/{what}s/{quote(name, safe='')}/{verb}"
+        return self._asked("POST", path, json.dumps(asked))
+
+    def put_schedule(self, name: str, asked: dict[str, Any]) -> ScheduleRow:
+        """Add or change a schedule. Raises Refused with every fault; Unreachable."""
+        path = f"/v1/schedules/{quote(name, safe='')}"
+        return ScheduleRow.model_validate(self._asked("PUT", path, json.dumps(asked)))
+
+    def switch_schedule(self, name: str, action: str, asked: dict[str, str]) -> dict[str, Any]:
+        """Pause, resume, remove or trigger. Raises Refused, Unreachable."""
+        path = f"/v1/schedules/{quote(name, safe='')}/{action}"
+        return self._asked("POST", path, json.dumps(asked))
+
     def vote(self, task: str, asked: dict[str, Any]) -> Voted:
         """Approve or refuse a held task. Raises Refused, Unreachable."""
         path = f"/v1/approvals/{quote(task, safe='')}"
@@ -151,7 +168,7 @@ def _problem(status: int, told: Any) -> Refused | Unreachable:
     """problem+json (RFC 9457) as one line and, where there are several faults, a line for each."""
     problem = told if isinstance(told, dict) else {}
     title = problem.get("title", f"HTTP status {status}")
-    if status >= 500:
+    if status >= 500 or status == 429:
         return Unreachable(f"the dispatcher cannot do it now: {problem.get('detail', title)}")
     lines = [_fault(fault) for fault in problem.get("faults", [])] or [problem.get("detail", "")]
     return Refused("\n  ".join([f"refused: {title}", *(line for line in lines if line)]))

@@ -3,6 +3,7 @@
 import getpass
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from pydantic import AwareDatetime, ValidationError
 
@@ -34,6 +35,7 @@ class Asked:
     requester: str
     priority: int
     flags: tuple[str, ...]
+    start_at: datetime | None = None
 
 
 class TaskFault(Fact):
@@ -79,6 +81,7 @@ def ask(site: Site, asked: Asked) -> RunAccepted:
                     "key": asked.key,
                     "priority": asked.priority,
                     "flags": asked.flags,
+                    "start_at": asked.start_at,
                 }
             )
         except ValidationError as cause:

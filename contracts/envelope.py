@@ -9,17 +9,19 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import AwareDatetime, Field, ValidationError
+from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
 from contracts.artifact import ArtifactPointer, Scope
 from contracts.fact import Fact, JsonObject
 from contracts.ids import message_id
+from contracts.limit import Slot
 
 CONTENT_TYPE = "application/json"
 SOURCE = "/leaf-fleet/dispatcher"
 _TYPE = re.compile(r"^leaf\.task\.([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*)\.v([1-9][0-9]{0,3})$")
 _PREFIXES = ("cloudEvents:", "cloudEvents_")
 _PREFIX_LENGTH = len(_PREFIXES[0])
+_SLOTS = TypeAdapter(tuple[Slot, ...])
 
 
 class MalformedEnvelope(ValueError):
@@ -63,6 +65,10 @@ class Envelope(Fact):
     isolated: bool = False
     """The task asks for a pod of its own, where there are pods."""
     traceparent: str | None = None
+    slots: tuple[Slot, ...] = ()
+    """What the task needs to run, by its pipeline's limits; `{partition}` not yet filled in."""
+    again: int | None = None
+    """Of an attempt whose first message was completed unrun: tells this message from that one."""
     body: TaskBody
 
     @property
@@ -71,7 +77,8 @@ class Envelope(Fact):
 
     @property
     def message_id(self) -> str:
-        return message_id(self.task, self.attempt)
+        named = message_id(self.task, self.attempt)
+        return named if self.again is None else f"{named}.{self.again}"
 
 
 class WireMessage(Fact):
@@ -112,6 +119,10 @@ def encoded(envelope: Envelope) -> WireMessage:
     }
     if envelope.isolated:
         attributes["leafisolated"] = True
+    if envelope.slots:
+        attributes["leafslots"] = _SLOTS.dump_json(envelope.slots, exclude_defaults=True).decode()
+    if envelope.again is not None:
+        attributes["leafagain"] = envelope.again
     properties = {f"{_PREFIXES[0]}{name}": value for name, value in attributes.items()}
     if envelope.traceparent:
         # Diagnostic-Id is what the Azure SDKs of other languages read.
@@ -172,6 +183,8 @@ def decoded(message: WireMessage) -> Envelope:
             flags=tuple(flags.split(",")) if flags else (),
             generation=attributes.get("leafgeneration", 0),
             isolated=attributes.get("leafisolated", False),
+            slots=_slots(attributes.get("leafslots")),
+            again=attributes.get("leafagain"),
             traceparent=message.properties.get("traceparent")
             or message.properties.get("Diagnostic-Id"),
             body=TaskBody.model_validate_json(message.body),
@@ -180,6 +193,10 @@ def decoded(message: WireMessage) -> Envelope:
         raise MalformedEnvelope(f"the attribute cloudEvents:{missing.args[0]} is missing") from None
     except ValidationError as faults:
         raise MalformedEnvelope(_plain(faults)) from None
+
+
+def _slots(told: Any) -> tuple[Slot, ...]:
+    return () if told is None else _SLOTS.validate_json(str(told))
 
 
 def _plain(faults: ValidationError) -> str:

@@ -48,6 +48,8 @@ _ATTRIBUTES = {
     "leafpriority": "integer",
     "leafflags": "string",
     "leafgeneration": "integer",
+    "leafslots": "string",
+    "leafagain": "integer",
 }
 """The CloudEvents extension attributes of a task message and their JSON types."""
 

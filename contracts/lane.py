@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from contracts.fact import StrictFact
+from contracts.limit import Limit
 from contracts.scale import Scale
 
 LaneName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,49}$")]
@@ -53,6 +54,8 @@ class Lane(StrictFact):
     retry: RetryRules = RetryRules()
     scale: Scale = Scale()
     """On Kubernetes; nothing else reads it."""
+    limits: tuple[Limit, ...] = Field(default=(), max_length=10)
+    """What the whole fleet may run here at the same time, or start in a span of time."""
 
     @model_validator(mode="after")
     def _only_a_process_has_memory_of_its_own(self) -> Self:

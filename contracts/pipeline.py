@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints, field_validator
 
 from contracts.fact import JsonObject, StrictFact
+from contracts.limit import Limit
 from contracts.request import Parameter, PipelineName
 
 StageName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
@@ -124,6 +125,8 @@ class StageSpec(StrictFact):
     """On Kubernetes, each of its tasks runs in a pod of its own; elsewhere nothing changes."""
     needs: tuple[StageName, ...] = ()
     """Stages whose outputs are inputs. The stage named in `each` is always one of them."""
+    limits: tuple[Limit, ...] = Field(default=(), max_length=10)
+    """What of this stage may run at the same time, or start in a span of time, in the fleet."""
     with_: JsonObject = Field(default={}, alias="with")
 
     @field_validator("each", mode="before")
@@ -148,4 +151,6 @@ class Pipeline(StrictFact):
     version: int = Field(default=1, ge=1)
     description: str = ""
     parameters: dict[ParameterName, ParameterSpec] = Field(default={}, max_length=100)
+    limits: tuple[Limit, ...] = Field(default=(), max_length=10)
+    """As of a stage, for all stages of all runs together."""
     stages: tuple[StageSpec, ...] = Field(min_length=1, max_length=500)

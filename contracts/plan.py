@@ -13,6 +13,7 @@ from pydantic import Field, JsonValue, model_validator
 from contracts.artifact import ArtifactPointer
 from contracts.fact import Fact, JsonObject
 from contracts.ids import task_id
+from contracts.limit import Slot
 
 PARTITION_MARK = "${partition}"
 
@@ -36,6 +37,8 @@ class StagePlan(Fact):
     deterministic: bool = False
     isolated: bool = False
     """Its tasks ask for a pod of their own."""
+    slots: tuple[Slot, ...] = ()
+    """What each task needs to run, by the pipeline's limits; `{partition}` not yet filled in."""
 
     @property
     def fans_out(self) -> bool:

@@ -2,9 +2,9 @@
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, field_validator
+from pydantic import AwareDatetime, Field, StringConstraints, field_validator, model_validator
 
 from contracts.artifact import Scope
 from contracts.fact import StrictFact
@@ -31,6 +31,8 @@ class RunRequest(StrictFact):
     """Operator flags: explicit permissions, e.g. `mutate`."""
     deadline: AwareDatetime | None = None
     """When the run is no longer of use."""
+    start_at: AwareDatetime | None = None
+    """No task of the run starts earlier. The run is taken on, and can be cancelled, at once."""
 
     @field_validator("parameters", "flags")
     @classmethod
@@ -42,13 +44,19 @@ class RunRequest(StrictFact):
             raise ValueError("holds half a character: a lone surrogate") from None
         return value
 
-    @field_validator("deadline")
+    @field_validator("deadline", "start_at")
     @classmethod
     def _is_a_time_in_utc(cls, value: datetime | None) -> datetime | None:
         try:
             return None if value is None else value.astimezone(UTC)
         except OverflowError:
             raise ValueError("is out of range") from None
+
+    @model_validator(mode="after")
+    def _starts_before_its_deadline(self) -> Self:
+        if self.start_at and self.deadline and self.start_at >= self.deadline:
+            raise ValueError("start_at must be earlier than the deadline")
+        return self
 
 
 class RunAccepted(StrictFact):

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from dispatcher.access import Access
 from dispatcher.admissions import Admissions
+from dispatcher.flow import FlowControl
 from dispatcher.http import HttpSite, create_app
 from dispatcher.intake import Intake
 from dispatcher.intake_queue import IntakeQueue
@@ -29,8 +30,11 @@ from dispatcher.relay import OutboxRelay
 from dispatcher.resend import Resender
 from dispatcher.retention import Retention
 from dispatcher.rules import RULES_EVERY, refreshed
+from dispatcher.scheduler import Scheduler
+from dispatcher.schedules import Schedules
 from dispatcher.supervised import Supervised
 from dispatcher.sweeper import Sweeper
+from dispatcher.waker import Waker
 from fleet.access.access_file import load_access
 from fleet.access.loopback import LoopbackTrust
 from fleet.access.source import IdentitySource
@@ -118,6 +122,8 @@ async def dispatch(settings: Settings, stop: asyncio.Event, ready_file: Path | N
         retention = Retention(
             Archiver(ledger, store, clock, "retention"), clock, timedelta(days=settings.keep_days)
         )
+        waker = Waker(ledger, bus, clock)
+        scheduler = Scheduler(intake, ledger, clock)
         loops = (
             relay.loop,
             sweeper.loop,
@@ -126,9 +132,21 @@ async def dispatch(settings: Settings, stop: asyncio.Event, ready_file: Path | N
             redriver.loop,
             admissions.loop,
             retention.loop,
+            waker.loop,
+            scheduler.loop,
+        )
+        flow = FlowControl(
+            ledger=ledger,
+            reader=reader,
+            lanes=lanes,
+            pipelines=pipelines,
+            clock=clock,
+            wake=partial(_wake, waker.loop, relay.loop),
         )
         site = HttpSite(
             intake=intake,
+            flow=flow,
+            schedules=Schedules(intake=intake, ledger=ledger, reader=reader, clock=clock),
             redrives=redrives,
             resender=resender,
             pipelines=pipelines,
@@ -155,6 +173,11 @@ def _identities(settings: Settings) -> IdentitySource:
     if settings.access_file is None:
         return LoopbackTrust()
     return TokenSource(load_access(settings.access_file))
+
+
+def _wake(*loops: Supervised) -> None:
+    for loop in loops:
+        loop.wake()
 
 
 async def _until_signalled(settings: Settings, ready_file: Path | None) -> None:

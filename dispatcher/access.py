@@ -50,6 +50,21 @@ ACTIONS: dict[str, Action] = {
     "list_lanes": Action.FLEET_SEE,
     "list_workers": Action.FLEET_SEE,
     "list_acts": Action.FLEET_SEE,
+    "pause_lane": Action.LANE_PAUSE,
+    "resume_lane": Action.LANE_PAUSE,
+    "pause_pipeline": Action.LANE_PAUSE,
+    "resume_pipeline": Action.LANE_PAUSE,
+    "list_pauses": Action.FLEET_SEE,
+    "list_pause_history": Action.FLEET_SEE,
+    "list_slots": Action.FLEET_SEE,
+    "put_schedule": Action.SCHEDULE_CHANGE,
+    "remove_schedule": Action.SCHEDULE_CHANGE,
+    "pause_schedule": Action.SCHEDULE_CHANGE,
+    "resume_schedule": Action.SCHEDULE_CHANGE,
+    "trigger_schedule": Action.SCHEDULE_CHANGE,
+    "list_schedules": Action.FLEET_SEE,
+    "get_schedule": Action.FLEET_SEE,
+    "get_schedule_history": Action.FLEET_SEE,
 }
 """What each operation is, by its id."""
 OPEN = frozenset({"live", "ready"})

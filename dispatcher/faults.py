@@ -3,6 +3,7 @@
 FleetError
 ├── PipelineRefused     the pipeline's own files are wrong: its owner must act
 ├── PipelineUnknown     no pipeline of that name is here
+├── LaneUnknown         no lane of that name is in the lanes file
 ├── RequestRefused      the pipeline is right, what was asked of it is not: the requester must act
 ├── KeyConflict         the key belongs to a run that asked for something else
 └── MessageGone         a message that was set aside is not on the bus (now)
@@ -53,6 +54,13 @@ class PipelineUnknown(FleetError):
         self.known = tuple(sorted(known))
         there = ", ".join(self.known) or "none"
         super().__init__(f"no pipeline named {name!r}; there are: {there}")
+
+
+class LaneUnknown(FleetError):
+    """The lanes file has no lane of this name."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"no lane named {name!r}; there are: {', '.join(sorted(known))}")
 
 
 class KeyConflict(FleetError):

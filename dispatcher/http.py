@@ -27,17 +27,22 @@ from dispatcher.access import (
 )
 from dispatcher.body_limit import BodyLimit
 from dispatcher.faults import PipelineRefused
+from dispatcher.flow import FlowControl
 from dispatcher.http_approvals import serve_approvals
 from dispatcher.http_cancel import serve_cancellations
+from dispatcher.http_flow import serve_flow
 from dispatcher.http_looking import serve_looking
 from dispatcher.http_policy import serve_policy
 from dispatcher.http_redrives import serve_redrives
+from dispatcher.http_schedules import serve_schedules
 from dispatcher.intake import Intake
 from dispatcher.pipeline_folder import PipelineFolders
+from dispatcher.pressure import PLACES, SLOW, Pressure
 from dispatcher.problems import RESPONSE as PROBLEM
 from dispatcher.problems import answer_problems, describe_problems
 from dispatcher.redrives import Redrives
 from dispatcher.resend import Resender
+from dispatcher.schedules import Schedules
 from dispatcher.supervised import Supervised
 from dispatcher.traces import intake_span, note_run
 from fleet.ledger.browse import LedgerBrowser
@@ -54,6 +59,8 @@ class HttpSite:
     redrives: Redrives
     resender: Resender
     pipelines: PipelineFolders
+    flow: FlowControl
+    schedules: Schedules
     reader: LedgerReader
     browser: LedgerBrowser
     tracer: Tracer
@@ -123,10 +130,14 @@ TraceHeader = Annotated[
 RunId = Annotated[str, Path(description="A run's id, or a prefix that is one run's alone.")]
 
 
-def create_app(site: HttpSite) -> FastAPI:
-    """The application, ready to serve."""
+def create_app(site: HttpSite, *, places: int = PLACES, slow: float = SLOW) -> FastAPI:
+    """The application, ready to serve. `places`, `slow`: see dispatcher.pressure."""
     app = api()
     app.state.site = site
+    # Outermost: what is turned away is not even read.
+    app.add_middleware(
+        Pressure, stalled=lambda: site.intake.ledger.stalled, places=places, slow=slow
+    )
     return app
 
 
@@ -155,6 +166,8 @@ def api() -> FastAPI:
     serve_policy(app)
     serve_cancellations(app)
     serve_looking(app)
+    serve_flow(app)
+    serve_schedules(app)
     _health(app)
     return app
 
@@ -182,7 +195,8 @@ def _runs(app: FastAPI) -> None:
             409: PROBLEM | {"description": "The key belongs to a different request."},
             413: PROBLEM | {"description": "The body is too large."},
             422: PROBLEM | {"description": "The request or the pipeline is faulty."},
-            503: PROBLEM | {"description": "Not possible now."},
+            429: PROBLEM | {"description": "Too many requests at once; see Retry-After."},
+            503: PROBLEM | {"description": "Not possible now; see Retry-After."},
         },
         openapi_extra={
             "requestBody": {"content": {"application/json": {"example": _EXAMPLE}}},

@@ -123,6 +123,11 @@ class _Reader:
             yield self._fault((*place, "each"), f"stage {stage.name!r} names a partition twice")
         elif stage.each == ():
             yield self._fault((*place, "each"), f"stage {stage.name!r} has no partitions")
+        for name in references([limit.key for limit in stage.limits]):
+            if name not in self._declared:
+                there = ", ".join(sorted(self._declared)) or "none"
+                told = f"no parameter {name!r} is declared; there are: {there}"
+                yield self._fault((*place, "limits"), told)
         for where, name in _referring(self._root.at(*place, "with"), (*place, "with")):
             if name == PARTITION and stage.each is None:
                 told = f"stage {stage.name!r} has no `each`, so ${{partition}} has no value"

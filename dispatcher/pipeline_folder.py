@@ -46,6 +46,10 @@ class PipelineFolders:
         """Sorted, the refused ones included."""
         return sorted({found.parent.name for root in self._roots for found in _pipelines(root)})
 
+    def require(self, name: str) -> None:
+        """Raises PipelineUnknown where there is none; a faulty one is one."""
+        self._folder(name)
+
     def load(self, name: str) -> LoadedPipeline:
         """Raises PipelineUnknown, PipelineRefused."""
         folder = self._folder(name)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contracts.artifact import ArtifactPointer
 from contracts.fact import JsonObject
 from contracts.lane import LaneTable
+from contracts.limit import Slot, slot_of
 from contracts.payload import Payload, PayloadRegistry, marked_values
 from contracts.pipeline import ParameterType, StageSpec
 from contracts.plan import RunGraph, StagePlan
@@ -37,7 +38,7 @@ def plan(
     stage.
     """
     values = parameter_values(located, parameters, tenant)
-    planner = _Planner(located, values, files, registry, lanes)
+    planner = _Planner(located, values, files, registry, lanes, tenant=tenant)
     name = located.pipeline.name
     if faults := list(planner.lane_faults()):
         raise PipelineRefused(name, faults)
@@ -84,8 +85,11 @@ class _Planner:
         files: Mapping[str, ArtifactPointer],
         registry: PayloadRegistry,
         lanes: LaneTable,
+        *,
+        tenant: str,
     ) -> None:
         self._located, self._files, self._lanes = located, files, lanes
+        self._values, self._tenant = values, tenant
         self._specs = {stage.name: stage for stage in located.pipeline.stages}
         self._place = {stage.name: index for index, stage in enumerate(located.pipeline.stages)}
         self._payloads = {name: self._filled(spec, values) for name, spec in self._specs.items()}
@@ -129,7 +133,19 @@ class _Planner:
                 partitions=spec.each if isinstance(spec.each, tuple) else None,
                 deterministic=payload.DETERMINISTIC,
                 isolated=spec.isolated,
+                slots=tuple(self._slots(spec)),
             )
+
+    def _slots(self, spec: StageSpec) -> Iterator[Slot]:
+        """By the limits of the pipeline, then the stage's own."""
+        pipeline = self._located.pipeline
+        known = {"tenant": self._tenant, "pipeline": pipeline.name, "stage": spec.name}
+        for limit, place in (
+            *((limit, f"pipeline/{pipeline.name}") for limit in pipeline.limits),
+            *((limit, f"pipeline/{pipeline.name}/{spec.name}") for limit in spec.limits),
+        ):
+            key = str(filled(f"{limit.key} ", self._values))[:-1]  # always as text
+            yield slot_of(limit.model_copy(update={"key": key}), place, known)
 
     def _as_of_a_partition(self, name: str) -> JsonObject:
         each = self._specs[name].each

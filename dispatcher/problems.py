@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from dispatcher.faults import (
     KeyConflict,
+    LaneUnknown,
     MessageGone,
     PipelineRefused,
     PipelineUnknown,
@@ -87,6 +88,7 @@ def answer_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestRefused, _refused)
     app.add_exception_handler(KeyConflict, _conflict)
     app.add_exception_handler(SecretGiven, _secret)
+    app.add_exception_handler(LaneUnknown, _no_lane)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(EditRefused, _not_edited)
     app.add_exception_handler(UnknownRow, _no_row)
@@ -108,6 +110,10 @@ def field_name(loc: Sequence[str | int]) -> str:
 
 async def _unknown(_: Request, cause: Exception) -> JSONResponse:
     return problem(404, "pipeline-unknown", "No such pipeline", str(cause))
+
+
+async def _no_lane(_: Request, cause: Exception) -> JSONResponse:
+    return problem(404, "lane-unknown", "No such lane", str(cause))
 
 
 async def _refused(_: Request, cause: Exception) -> JSONResponse:

@@ -41,6 +41,7 @@ from policies.live import LiveGate
 from workers.apart import Apart
 from workers.deletion_cost import keep_told
 from workers.faultpoints import VARIABLE, planned
+from workers.flow import Flow
 from workers.health import Watch
 from workers.leases import LeaseKeeper
 from workers.runner import HandlerRunner
@@ -154,12 +155,14 @@ async def _serve(
                 ):
                     if cluster is not None and arguments.deferred is None:
                         site = replace(site, apart=Apart(cluster))
+                    flow = Flow(ledger, clock)
                     watch = Watch(
                         lanes,
                         reader=reader,
                         bus=bus,
                         clock=clock,
                         left_behind=lambda: runner.left_behind,
+                        paused=flow.paused,
                     )
                     await serve(
                         site,
@@ -171,6 +174,7 @@ async def _serve(
                         until_idle=arguments.until_idle,
                         beside=_beside(settings, watch, cluster),
                         number=arguments.deferred,
+                        flow=flow,
                     )
     runner.close()
 

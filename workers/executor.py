@@ -50,6 +50,7 @@ from workers.outputs import inputs_of, release
 from workers.rules_in_time import gate_of
 from workers.runner import AttemptEnded, TimedOut
 from workers.site import Site
+from workers.slots import slots_of
 from workers.spans import outcome_attributes, process_span, run_span, settle_span
 from workers.stages.handler import StageFault
 from workers.stages.scratch import Scratch
@@ -69,20 +70,20 @@ class Attempted:
     """Held for nothing but the time of day."""
 
 
-async def work(delivery: Delivery, lane: Lane, site: Site) -> None:
-    """Carry one delivery from lock to settlement."""
+async def work(delivery: Delivery, lane: Lane, site: Site) -> str | None:
+    """Carry one delivery from lock to settlement. Says why, where the ledger declined the claim."""
     try:
         envelope = await opened(delivery, lane, site)
     except MalformedEnvelope as fault:
         await refuse(delivery, "malformed", str(fault), site)
-        return
+        return None
     site.point("opened")
     with process_span(site.tracer, envelope, delivery) as span:
         claimed = await claim(envelope, lane, site)
         if isinstance(claimed, NotClaimed):
             span.set_attribute(names.DECLINED, claimed.why)
             await decline(delivery, envelope, claimed, site)
-            return
+            return claimed.why
         site.point("claimed")
         with site.leases.hold(claimed, delivery, lane.lease) as lease:
             envelope, attempted = await attempt(envelope, lane, lease, site)
@@ -101,7 +102,7 @@ async def work(delivery: Delivery, lane: Lane, site: Site) -> None:
                 span.set_attribute(names.LEASE_LOST, True)
                 _log.warning("%s", stale)
                 await settle(delivery, State.SUCCEEDED)
-                return
+                return None
         site.point("recorded")
         await relay_at_once(recorded.outbox, site)
         site.point("relayed")
@@ -111,6 +112,7 @@ async def work(delivery: Delivery, lane: Lane, site: Site) -> None:
         if record.state is State.QUEUED and not settled:
             await send_anew(record, site)
         site.point("settled")
+    return None
 
 
 async def opened(delivery: Delivery, lane: Lane, site: Site) -> Envelope:
@@ -132,6 +134,7 @@ async def claim(envelope: Envelope, lane: Lane, site: Site) -> Claimed | NotClai
             now=now,
             lease_until=now + timedelta(seconds=lane.lease),
             digest=digest_of(envelope),
+            slots=slots_of(envelope, lane),
         )
     )
 
@@ -288,6 +291,7 @@ def recording(
         facts={redacted(name): redacted_json(fact) for name, fact in produced.facts.items()},
         retry_at=retry_at,
         traceparent=traceparent,
+        slots=tuple(slot.key for slot in slots_of(envelope, lane)),
     )
 
 
@@ -311,6 +315,7 @@ async def written(record: Record, lease: Lease, site: Site) -> Recorded:
                 inputs=record.inputs,
                 decisions=record.decisions,
                 traceparent=record.traceparent,
+                slots=record.slots,
             )
         except LedgerBusy as cause:
             # What was made need not be made again, as long as the lease holds or nobody took it.
@@ -355,7 +360,7 @@ async def settle(delivery: Delivery, state: State) -> bool:
 
 
 async def decline(delivery: Delivery, envelope: Envelope, said: NotClaimed, site: Site) -> None:
-    """Nothing to run here: closed, leased or superseded is complete; unknown or altered refused."""
+    """Nothing to run here, or not yet: complete, the ledger has it. Unknown or altered: refused."""
     if said.why == "altered":
         reason = f"attempt {envelope.attempt} of task {envelope.task} was promised otherwise"
         await refuse(delivery, "not as promised", reason, site)

@@ -64,9 +64,10 @@ class Watch:
         clock: "Clock",
         left_behind: Callable[[], int],
         silence: timedelta = SILENCE,
+        paused: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._reader, self._bus, self._clock = reader, bus, clock
-        self._left_behind, self._silence = left_behind, silence
+        self._left_behind, self._silence, self._paused = left_behind, silence, paused
         now = clock.now()
         self._lanes = {lane.name: _Lane(lane.concurrency, now) for lane in lanes}
         self._queues = {lane.name: lane.queue for lane in lanes}
@@ -97,7 +98,7 @@ class Watch:
         still = [
             name
             for name, lane in self._lanes.items()
-            if lane.running < lane.concurrency and lane.moved < before
+            if lane.running < lane.concurrency and lane.moved < before and not self._paused(name)
         ]
         deaf = []
         if still:

@@ -15,15 +15,17 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from contracts.envelope import Envelope
 from contracts.fact import JsonObject
 from contracts.lane import Lane
 from fleet.bus.receiver import Delivery, Room
 from fleet.clock import Clock
 from fleet.errors import FleetError
-from fleet.ledger.errors import LedgerError
+from fleet.ledger.errors import LedgerBusy, LedgerError
 from fleet.ledger.take_up import a_kind
 from fleet.telemetry.redact import redacted
 from workers.executor import work
+from workers.flow import Flow, TakenAhead
 from workers.health import Watch
 from workers.leases import End
 from workers.site import Site
@@ -50,12 +52,15 @@ async def serve(
     heartbeat: float = _HEARTBEAT,
     beside: Sequence[Beside] = (),
     number: int | None = None,
+    flow: Flow | None = None,
 ) -> None:
     """Work on `lanes` until `stop`, then end within `grace` seconds and a little.
 
     `watch` is told what the lanes take, and says in `health_file` how they are. With `until_idle`,
     `stop` is set once nothing was in hand and nothing came for so many seconds. What is `beside`
     runs until the event that it is given. With `number`, only that deferred message is worked.
+    Without `flow` nothing is taken ahead of a queue, and a pause shows in claims that are put off
+    alone.
     """
     done = asyncio.Event()
     async with asyncio.TaskGroup() as upkeep:
@@ -72,8 +77,11 @@ async def serve(
             async with asyncio.TaskGroup() as working:
                 for lane in lanes:
                     working.create_task(
-                        serve_lane(lane, site, stop, watch, number), name=f"lane {lane.name}"
+                        serve_lane(lane, site, stop, watch, number=number, flow=flow),
+                        name=f"lane {lane.name}",
                     )
+                if flow is not None:
+                    upkeep.create_task(flow.keep(done))
         finally:
             done.set()
 
@@ -83,27 +91,87 @@ async def serve_lane(
     site: Site,
     stop: asyncio.Event,
     watch: Watch | None = None,
+    *,
     number: int | None = None,
+    flow: Flow | None = None,
 ) -> None:
     """Take deliveries of one lane, as many at a time as the lane allows; or one, by its number."""
-    room = Room(lane.concurrency)
+    room = Room(lane.concurrency) if flow is None else flow.room(lane)
     taken = (
         site.bus.deliveries(lane.queue, room, stop)
         if number is None
         else site.bus.deferred(lane.queue, number, room, stop)
     )
     async with asyncio.TaskGroup() as attempts:
-        async for delivery in taken:
+
+        def begin(delivery: Delivery) -> asyncio.Task[None]:
             if watch is not None:
                 watch.took(lane.name)
-            attempts.create_task(_one(delivery, lane, site, room, watch))
+            return attempts.create_task(_one(delivery, lane, site, room, watch=watch, flow=flow))
+
+        ahead = None
+        if flow is not None and number is None:
+            wanted = flow.ahead(lane.name)
+            taking = _take_ahead(lane, site, room, begin, wanted=wanted, stop=stop)
+            ahead = attempts.create_task(taking)
+        try:
+            async for delivery in taken:
+                begin(delivery)
+        finally:
+            if ahead is not None:
+                ahead.cancel()
 
 
-async def _one(delivery: Delivery, lane: Lane, site: Site, room: Room, watch: Watch | None) -> None:
+async def _take_ahead(
+    lane: Lane,
+    site: Site,
+    room: Room,
+    begin: Callable[[Delivery], asyncio.Task[None]],
+    *,
+    wanted: asyncio.Event,
+    stop: asyncio.Event,
+) -> None:
+    """Take what goes ahead of the lane's queue, a task for each place that comes free."""
+    taking: dict[str, asyncio.Task[None]] = {}
+    while not stop.is_set():
+        await wanted.wait()
+        await room.take_first()
+        # Those that it takes already may still stand as queued, for the moment of their claims.
+        taking = {task: one for task, one in taking.items() if not one.done()}
+        found: list[Envelope] = []
+        try:
+            found = await site.ledger.ahead(lane.name, site.clock.now(), 1 + len(taking))
+            found = [one for one in found if one.task not in taking and not stop.is_set()][:1]
+        except (FleetError, SQLAlchemyError, OSError) as cause:
+            _log.warning("%s: what goes ahead is not known: %s", lane.name, cause)
+        finally:
+            if not found:
+                wanted.clear()  # until the next look
+                room.give_back()
+        for envelope in found:
+            taking[envelope.task] = begin(TakenAhead(envelope, lane.queue))
+
+
+async def _one(
+    delivery: Delivery,
+    lane: Lane,
+    site: Site,
+    room: Room,
+    *,
+    watch: Watch | None,
+    flow: Flow | None,
+) -> None:
     try:
-        if site.apart is None or not await site.apart.took(delivery, lane):
-            await work(delivery, lane, site)
+        # What was taken ahead has no message that a pod could be given.
+        ahead = isinstance(delivery, TakenAhead)
+        if site.apart is not None and not ahead and await site.apart.took(delivery, lane):
+            return
+        declined = await work(delivery, lane, site)
+        if flow is not None and declined == "paused":
+            flow.look_now()
     except (FleetError, SQLAlchemyError, OSError) as cause:
+        if flow is not None and isinstance(cause, LedgerBusy | SQLAlchemyError):
+            flow.ledger_away()
         # The ledger, the bus or the disk is away. Unsettled, the delivery comes back when its lock
         # lapses; claimed, the task comes back when its lease does. The other attempts go on.
         _log.error("%s: delivery %s: %s", lane.name, delivery.message.message_id[:128], cause)

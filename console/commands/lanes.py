@@ -17,8 +17,12 @@ def lanes(context: typer.Context, as_json: Json = False) -> None:
 
     The ledger's open tasks by state, and beside them the depths of the lane's queue on the bus.
 
-    With --json, one object a line for each lane: `lane`, `states`, `oldest_queued`, and `bus` with
-    `active`, `scheduled` and `dead_letter`, or null where the bus does not answer.
+    A paused lane says so; what is put off, of the queued and retrying, waits in the ledger for a
+    slot (`fleet slots`) or for the end of a pause (`fleet pauses`).
+
+    With --json, one object a line for each lane: `lane`, `states`, `oldest_queued`, `paused` (null,
+    or who, why and since when), `put_off`, and `bus` with `active`, `scheduled` and `dead_letter`,
+    or null where the bus does not answer.
 
     \b
     Examples:

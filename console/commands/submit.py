@@ -40,6 +40,18 @@ def submit(
         list[str] | None,
         typer.Option(metavar="NAME", help="An explicit permission, for example mutate."),
     ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at",
+            metavar="TIME",
+            help="Start no earlier: 2026-11-26T08:00+01:00, or 08:00 by this machine's clock.",
+        ),
+    ] = None,
+    after: Annotated[
+        str | None,
+        typer.Option("--in", metavar="SPAN", help="Start no earlier than in 45s, 30m, 2h, 1d12h."),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the run to end.")] = False,
     timeout: Annotated[
         float | None,
@@ -60,16 +72,25 @@ def submit(
     Examples:
       fleet submit claims_reconciliation --param source=../shared/data/synthea --wait
       fleet submit guarantee_report --param client=alder-health --tenant alder-health --key 2024
+      fleet submit guarantee_report --param client=alder-health --tenant alder-health --in 2h
     """
     from console import output
     from console.errors import Refused, Unreachable
     from console.stack.running import WORKERS, running_stack
     from console.submission import Asked, ask, requested_by
+    from console.times import moment, span
     from contracts.states import State
+    from fleet.clock import SystemClock
 
     site = session_of(context).site()
     if timeout is not None and not wait:
         raise Refused("--timeout needs --wait")
+    if at is not None and after is not None:
+        raise Refused("--at or --in, not both")
+    now = SystemClock().now()
+    start_at = None if at is None else moment(at, now)
+    if after is not None:
+        start_at = now + span(after)
     asked = Asked(
         pipeline=pipeline,
         words=tuple(param or ()),
@@ -79,6 +100,7 @@ def submit(
         requester=requester or requested_by(),
         priority=priority,
         flags=tuple(flag or ()),
+        start_at=start_at,
     )
     if not site.found and not wait:
         raise Unreachable(
@@ -97,6 +119,8 @@ def submit(
             output.answer(accepted.model_dump_json())
         else:
             word = "submitted" if accepted.created else f"there already, {accepted.state}"
+            if accepted.created and start_at is not None:
+                word += f", starts at {start_at:%Y-%m-%d %H:%M:%SZ}"
             if accepted.created and accepted.state == State.HELD:
                 word = "held: its tenant's allowance has no room for it now"
             output.answer(

@@ -36,14 +36,16 @@ def lanes_table(
     table.add_column("lane")
     for state in OPEN_STATES:
         table.add_column(state.value, justify="right")
-    table.add_column("oldest queued", justify="right")
+    for column in ("put off", "oldest queued"):
+        table.add_column(column, justify="right")
     for column in ("bus: active", "scheduled", "dead-lettered"):
         table.add_column(column, justify="right")
     for lane in lanes:
         counts = None if bus is None else bus.get(lane.lane)
         table.add_row(
-            lane.lane,
+            lane.lane if lane.paused is None else f"{lane.lane} (paused)",
             *(Text(str(lane.states.get(state) or "-"), style(state)) for state in OPEN_STATES),
+            str(lane.put_off or "-"),
             "-" if lane.oldest_queued is None else span(now - lane.oldest_queued),
             *(("?", "?", "?") if counts is None else _numbers(counts)),
         )

@@ -110,18 +110,48 @@ class Delivery:
 
 
 class Room:
-    """How many more deliveries may be taken; giving a place back wakes the receiver."""
+    """How many more deliveries may be taken; giving a place back wakes the receiver.
+
+    A closed room lets nothing more be taken from the queue. `take_first` goes before the queue: for
+    work that the queue would bring too late.
+    """
 
     def __init__(self, places: int) -> None:
         self._places = self._free = places
+        self._firsts = 0
+        self._closed: set[str] = set()
         self._changed = asyncio.Event()
+
+    @property
+    def closed(self) -> bool:
+        return bool(self._closed)
+
+    def close(self, why: str) -> None:
+        """Let nothing more be taken until this reason, and every other, is gone."""
+        self._closed.add(why)
+
+    def open(self, why: str) -> None:
+        """This reason is gone. Harmless where it never was there."""
+        self._closed.discard(why)
+        self._changed.set()
+
+    async def take_first(self) -> None:
+        """Wait for one place and take it, before any `take`."""
+        self._firsts += 1
+        try:
+            while self._free < 1 or self._closed:
+                await self._wait()
+            self._free -= 1
+        finally:
+            self._firsts -= 1
+            self._changed.set()
 
     async def take(self, wanted: int) -> int:
         """Wait until half of `wanted` is free, or half of all; then take up to `wanted`.
 
         One place at a time would mean one round trip for each message of a full queue.
         """
-        while self._free < max(1, min(wanted, self._places) // 2):
+        while self._closed or self._firsts or self._free < max(1, min(wanted, self._places) // 2):
             await self._wait()
         taken = min(self._free, wanted)
         self._free -= taken

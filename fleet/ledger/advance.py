@@ -8,7 +8,7 @@ each would miss the other's decrement.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -22,7 +22,7 @@ from fleet.ledger.allowances import settle
 from fleet.ledger.errors import IllegalRecord
 from fleet.ledger.many import execute_many
 from fleet.ledger.moves import CHUNK, IDS, an_event, append_events, cancel_tasks, chunks
-from fleet.ledger.promise import PROMISED, Promise, a_promise
+from fleet.ledger.promise import PROMISED, USUAL, Promise, a_promise, rank_of
 from fleet.ledger.runs import RunFacts, facts_of
 from fleet.ledger.types import as_json
 
@@ -168,8 +168,10 @@ def queue_ready(
     runs: Sequence[str],
     causes: dict[str, tuple[str, str | None]],
     now: datetime,
+    facts: Mapping[str, RunFacts] | None = None,
 ) -> list[Promise]:
     """Queue tasks of `runs` that wait for nothing more. `causes`: actor and traceparent by run.
+    `facts`: of the runs, where the caller has them.
 
     At most CHUNK of them, so that one run's wide fan-out does not keep every other run's renewals
     waiting; the run's next completion or the next sweep goes on with the rest.
@@ -179,7 +181,11 @@ def queue_ready(
     ][:CHUNK]
     if not rows:
         return []
-    execute_many(connection, _queue, [{"b_task": row.task, "b_now": now} for row in rows])
+    facts = facts or facts_of(connection, [row.run for row in rows])
+    later = {run: at for run, one in facts.items() if (at := one.start_at) and at > now}
+    execute_many(
+        connection, _queue, [{"b_task": row.task, "b_now": later.get(row.run, now)} for row in rows]
+    )
     append_events(
         connection,
         [
@@ -190,12 +196,16 @@ def queue_ready(
                 actor=causes[row.run][0],
                 old=State.WAITING.value,
                 new=State.QUEUED.value,
-                detail=f"attempt {row.attempt}",
+                detail=f"attempt {row.attempt}"
+                + (f" not before {later[row.run].isoformat()}" if row.run in later else ""),
             )
             for row in rows
         ],
     )
-    return [a_promise(row, traceparent=causes[row.run][1]) for row in rows]
+    return [
+        a_promise(row, not_before=later.get(row.run), traceparent=causes[row.run][1])
+        for row in rows
+    ]
 
 
 def add_tasks(
@@ -207,6 +217,7 @@ def add_tasks(
     deadline: datetime,
 ) -> None:
     """Insert tasks that wait, or that are cancelled at once in a run that starts nothing more."""
+    rank = rank_of(facts)
     for some in chunks(planned):
         execute_many(
             connection,
@@ -227,6 +238,7 @@ def add_tasks(
                     "max_attempts": facts.max_attempts(plan.lane),
                     "epoch": 0,
                     "deadline": deadline,
+                    "ahead": rank if rank < USUAL else None,
                 }
                 for plan in some
             ],

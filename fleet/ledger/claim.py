@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update
 
 from contracts.outcome import FaultKind
-from contracts.states import FINAL, State
+from contracts.states import CLAIMABLE, FINAL, State
 from fleet.ledger import tables
 from fleet.ledger.errors import LedgerError
 from fleet.ledger.many import execute_many
@@ -25,8 +25,11 @@ from fleet.ledger.moves import (
     close_attempts,
     new_token,
 )
+from fleet.ledger.pauses import nothing_paused
 from fleet.ledger.promise import take_back
+from fleet.ledger.put_off import put_off
 from fleet.ledger.rows import Claim, Claimed, NotClaimed, WhyNot
+from fleet.ledger.slots import grant, hold_slots
 from fleet.ledger.types import AnyRow, UtcTime, key
 
 LEASE_EXPIRED = {
@@ -61,6 +64,7 @@ _take = (
             and_(_t.state == State.RUNNING.value, _t.lease_until < bindparam("b_now")),
         ),
         or_(_brought == "", _promised.in_(["", _brought])),
+        nothing_paused(),
     )
     .values(
         promised=_promised,
@@ -120,8 +124,38 @@ _holding = (
 def claim(
     connection: Connection, claims: Sequence[Claim]
 ) -> Sequence[Claimed | NotClaimed | LedgerError]:
-    """Each claim's answer. Of several claims of one attempt, the first wins."""
+    """Each claim's answer. Of several claims of one attempt, the first wins.
+
+    What may not run yet, for want of a slot or for a pause, is put off.
+    """
     tokens = [new_token() for _ in claims]
+    refused = grant(connection, claims).refused
+    taking = [
+        (asked, token)
+        for place, (asked, token) in enumerate(zip(claims, tokens, strict=True))
+        if place not in refused
+    ]
+    if taking:
+        _take_all(connection, taking)
+    rows = {
+        row.task: row
+        for some in chunks([asked.task for asked in claims], IDS)
+        for row in connection.execute(_taken, {"tasks": some})
+    }
+    won = [
+        (asked, row)
+        for asked, token in zip(claims, tokens, strict=True)
+        if (row := rows.get(asked.task)) is not None and row.token == token
+    ]
+    _write_down(connection, won)
+    waiting = _put_off(connection, claims, rows, refused)
+    return [
+        waiting.get(place) or _answer(asked, token, rows.get(asked.task))
+        for place, (asked, token) in enumerate(zip(claims, tokens, strict=True))
+    ]
+
+
+def _take_all(connection: Connection, taking: Sequence[tuple[Claim, str]]) -> None:
     execute_many(
         connection,
         _take,
@@ -135,24 +169,41 @@ def claim(
                 "b_lease_until": asked.lease_until,
                 "b_digest": asked.digest,
             }
-            for asked, token in zip(claims, tokens, strict=True)
+            for asked, token in taking
         ],
     )
-    rows = {
-        row.task: row
-        for some in chunks([asked.task for asked in claims], IDS)
-        for row in connection.execute(_taken, {"tasks": some})
+
+
+def _put_off(
+    connection: Connection,
+    claims: Sequence[Claim],
+    rows: dict[str, AnyRow],
+    refused: dict[int, str],
+) -> dict[int, NotClaimed]:
+    """Answers, by position, to the claims whose task is open and may not run yet.
+
+    What a claim could have taken and did not was refused its slot, or is paused.
+    """
+    open_ = [
+        (place, asked)
+        for place, asked in enumerate(claims)
+        if (row := rows.get(asked.task)) is not None
+        and row.attempt == asked.attempt
+        and row.state in CLAIMABLE
+    ]
+    if not open_:
+        return {}
+    keys = put_off(connection, [(asked, refused.get(place)) for place, asked in open_])
+    return {
+        place: NotClaimed(
+            task=asked.task,
+            why="put_off" if place in refused else "paused",
+            state=State(rows[asked.task].state),
+            holder=key,
+        )
+        for (place, asked), key in zip(open_, keys, strict=True)
+        if key is not None
     }
-    won = [
-        (asked, row)
-        for asked, token in zip(claims, tokens, strict=True)
-        if (row := rows.get(asked.task)) is not None and row.token == token
-    ]
-    _write_down(connection, won)
-    return [
-        _answer(asked, token, rows.get(asked.task))
-        for asked, token in zip(claims, tokens, strict=True)
-    ]
 
 
 def _write_down(connection: Connection, won: Sequence[tuple[Claim, AnyRow]]) -> None:
@@ -190,6 +241,7 @@ def _write_down(connection: Connection, won: Sequence[tuple[Claim, AnyRow]]) -> 
         ],
     )
     take_back(connection, [(row.task, row.attempt) for _, row in won])
+    hold_slots(connection, won)
     append_events(connection, [event for asked, row in won for event in _events(asked, row)])
 
 

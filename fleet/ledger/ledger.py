@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from contracts.artifact import ArtifactPointer
+from contracts.envelope import Envelope
 from contracts.request import RunAccepted
 from contracts.states import State
 from fleet.ledger import (
@@ -26,9 +27,12 @@ from fleet.ledger import (
     messages,
     notes,
     outbox,
+    pauses,
+    put_off,
     record,
     redrive,
     redrive_jobs,
+    schedules,
     start,
     sweep,
     take_up,
@@ -42,6 +46,7 @@ from fleet.ledger.rows import (
     Claimed,
     DeadLetter,
     EndedRun,
+    FlowView,
     NewRedrive,
     NewRun,
     NotClaimed,
@@ -52,6 +57,7 @@ from fleet.ledger.rows import (
     SpanRow,
     Stepped,
     Swept,
+    Woken,
 )
 from fleet.ledger.votes import Vote, Voted
 from fleet.ledger.writer import Writer
@@ -266,6 +272,54 @@ class Ledger:
         """The bus has taken these rows. Marking twice is harmless."""
         await self._writer.submit(outbox.mark_relayed, outbox.Relayed(seqs=tuple(seqs), now=now))
 
+    async def put_schedule(self, put: schedules.Put) -> schedules.ScheduleRow:
+        """Add a schedule, or change one. The same again changes nothing."""
+        return await self._writer.submit(schedules.put, put)
+
+    async def switch_schedule(self, switch: schedules.Switch) -> bool:
+        """Pause, resume or remove a schedule; whether that changed anything. Raises UnknownRow."""
+        return await self._writer.submit(schedules.switch, switch)
+
+    async def due_schedules(self, now: datetime, limit: int) -> list[schedules.ScheduleRow]:
+        """Schedules whose next time has come, the earliest first."""
+        return await asyncio.to_thread(schedules.due_now, self._reading, now, limit)
+
+    async def note_fires(self, fires: schedules.Fires) -> int:
+        """Note what became of scheduled times, each once, and move the schedule on."""
+        return await self._writer.submit(schedules.note_fires, fires)
+
+    async def pause(self, pause: pauses.Pause) -> bool:
+        """Pause or resume a lane or a pipeline; whether that changed anything.
+
+        Nothing of what is paused is claimed from then on. What runs goes on.
+        """
+        return await self._writer.submit(pauses.change, pause)
+
+    @property
+    def stalled(self) -> float:
+        """Seconds that this process's writing has stood still: the database is locked, or slow."""
+        return self._writer.stalled
+
+    async def ping(self) -> None:
+        """Return once the ledger can be written. Raises LedgerBusy."""
+        await self._writer.submit(_nothing, None)
+
+    async def flow(self, now: datetime) -> FlowView:
+        """What is paused, and which lanes have tasks to be taken ahead of their queues."""
+        return await asyncio.to_thread(outbox.flow, self._reading, now)
+
+    async def ahead(self, lane: str, now: datetime, limit: int) -> list[Envelope]:
+        """Tasks of a lane that are taken ahead of its queue, the most urgent first."""
+        return await asyncio.to_thread(outbox.ahead, self._reading, lane, now, limit)
+
+    async def wakeable(self, now: datetime) -> tuple[str, ...]:
+        """Keys under which something was put off that may run now."""
+        return await asyncio.to_thread(put_off.wakeable, self._reading, now)
+
+    async def wake(self, keys: Sequence[str], now: datetime) -> Woken:
+        """Promise what was put off under these keys and may run now; bounded per call."""
+        return await self._writer.submit(put_off.wake, put_off.Wake(keys=tuple(keys), now=now))
+
     async def vote(self, vote: Vote) -> Voted:
         """Approve or refuse a held task or run. Raises UnknownRow, VoteRefused."""
         return await self._writer.submit(approvals.vote, vote)
@@ -336,3 +390,8 @@ class Ledger:
     async def add_spans(self, spans: Sequence[SpanRow]) -> None:
         """Add finished spans to the local trace store."""
         await self._writer.submit(notes.add_spans, tuple(spans))
+
+
+def _nothing(_: Connection, asked: Sequence[None]) -> Sequence[None]:
+    """Writes nothing; on SQLite its transaction still waits for whoever writes."""
+    return asked

@@ -69,6 +69,17 @@ class Promise:
     deadline: datetime
     not_before: datetime | None = None
     traceparent: str | None = None
+    again: bool = False
+    """A message of this attempt was completed unrun: this one needs another id."""
+
+
+USUAL = 4
+"""The rank of a run of usual priority; what has a lower one is taken ahead of its queue."""
+
+
+def rank_of(facts: RunFacts) -> int:
+    """9 less the run's priority: what goes first has 0."""
+    return 9 - int(facts.head["priority"])
 
 
 PROMISED = (
@@ -87,7 +98,11 @@ PROMISED = (
 
 
 def a_promise(
-    row: Any, *, not_before: datetime | None = None, traceparent: str | None = None
+    row: Any,
+    *,
+    not_before: datetime | None = None,
+    traceparent: str | None = None,
+    again: bool = False,
 ) -> Promise:
     """The promise of the attempt that a task row, read with PROMISED, stands at."""
     return Promise(
@@ -103,6 +118,7 @@ def a_promise(
         deadline=row.deadline,
         not_before=not_before,
         traceparent=traceparent,
+        again=again,
     )
 
 
@@ -134,6 +150,8 @@ def promise(
                     "digest": digest,
                     "not_before": promised.not_before,
                     "promised": now,
+                    "rank": rank_of(facts[promised.run]),
+                    "again": promised.again,
                 }
             )
         execute_many(connection, _put, rows)
@@ -146,11 +164,21 @@ def promise(
         OutboxRow(
             seq=seqs[promised.task, promised.attempt],
             queue=f"lane-{promised.lane}",
-            envelope=Envelope.model_validate_json(texts[promised.task, promised.attempt]),
+            envelope=numbered(
+                texts[promised.task, promised.attempt],
+                seqs[promised.task, promised.attempt],
+                again=promised.again,
+            ),
             not_before=promised.not_before,
         )
         for promised in returned
     ]
+
+
+def numbered(text: str, seq: int, *, again: bool) -> Envelope:
+    """The envelope of an outbox row; a second one of its attempt is told by the row's number."""
+    envelope = Envelope.model_validate_json(text)
+    return envelope.model_copy(update={"again": seq}) if again else envelope
 
 
 def take_back(connection: Connection, attempts: Iterable[tuple[str, int]]) -> None:
@@ -191,6 +219,7 @@ def _envelope(
             "traceparent": promised.traceparent or facts.traceparent,
         }
         | ({"isolated": True} if kin.stage.isolated else {})
+        | kin.slots
     )
     texts = ",".join(f"{as_json(need)}:{inputs[need]}" for need in sorted(inputs))
     body = f'{{"payload":{promised.payload},"inputs":{{{texts}}},"files":{files}'

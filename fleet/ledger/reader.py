@@ -26,24 +26,36 @@ from fleet.ledger.dead_groups import dead_groups, preview
 from fleet.ledger.decided import DecidedRow, of_run, recorded
 from fleet.ledger.errors import LedgerMissing, UnknownRow
 from fleet.ledger.paging import Page
+from fleet.ledger.pauses import audit, pauses
+from fleet.ledger.put_off import by_lane, slots_in_use
 from fleet.ledger.redrive_jobs import a_job
 from fleet.ledger.rows import (
     ArchiveRow,
     ArtifactRow,
+    AuditRow,
     DeadGroup,
     DeadRow,
     EventRow,
     LaneRow,
+    PauseRow,
     RedriveItem,
     RedriveJob,
     RedrivePreview,
     RunDetail,
     RunRow,
     Selection,
+    SlotRow,
     SpanRow,
     TaskDetail,
     TaskRow,
     WorkerRow,
+)
+from fleet.ledger.schedules import (
+    FireRow,
+    ScheduleRow,
+    every_schedule,
+    fires_of,
+    one_schedule,
 )
 from fleet.ledger.tenants import TenantRow, tenants
 from fleet.ledger.views import (
@@ -276,10 +288,48 @@ class LedgerReader:
                 states[row.lane][State(row.state)] = row.tasks
                 if row.state == State.QUEUED:
                     oldest[row.lane] = row.oldest
+            paused = {one.name: one for one in pauses(connection) if one.what == "lane"}
+            waiting = by_lane(connection)
         return [
-            LaneRow(lane=lane, states=in_state_order(states[lane]), oldest_queued=oldest.get(lane))
-            for lane in sorted(states)
+            LaneRow(
+                lane=lane,
+                states=in_state_order(states[lane]),
+                oldest_queued=oldest.get(lane),
+                paused=paused.get(lane),
+                put_off=waiting.get(lane, 0),
+            )
+            for lane in sorted({*states, *paused})
         ]
+
+    def pauses(self) -> list[PauseRow]:
+        """Lanes and pipelines that are paused, the latest first."""
+        with self._engine.connect() as connection:
+            return pauses(connection)
+
+    def audit(self, what: str, name: str | None = None, limit: int = 50) -> list[AuditRow]:
+        """What operators did to lanes, pipelines or schedules, the latest first."""
+        with self._engine.connect() as connection:
+            return audit(connection, what, name, limit)
+
+    def schedules(self) -> list[ScheduleRow]:
+        """All schedules, by name."""
+        with self._engine.connect() as connection:
+            return every_schedule(connection)
+
+    def schedule(self, name: str) -> ScheduleRow:
+        """One schedule. Raises UnknownRow."""
+        with self._engine.connect() as connection:
+            return one_schedule(connection, name)
+
+    def fires(self, name: str, limit: int = 50) -> list[FireRow]:
+        """What became of a schedule's times, the latest first."""
+        with self._engine.connect() as connection:
+            return fires_of(connection, name, limit)
+
+    def slots(self, limit: int = 100) -> list[SlotRow]:
+        """The keys under which slots are held or waited for; the most waited for first."""
+        with self._engine.connect() as connection:
+            return slots_in_use(connection, limit)
 
     def dead_letters(self, limit: int = 100) -> list[DeadRow]:
         """Tasks that ended badly, tasks that are parked, messages not taken; the newest first."""

@@ -25,8 +25,10 @@ from fleet.ledger.moves import (
     new_token,
 )
 from fleet.ledger.promise import PROMISED, a_promise, promise
+from fleet.ledger.put_off import wake_keys
 from fleet.ledger.rows import OutboxRow, Record, Recorded
 from fleet.ledger.runs import facts_of
+from fleet.ledger.slots import drop
 from fleet.ledger.types import AnyRow, UtcTime
 
 _t = tables.task.c
@@ -97,10 +99,12 @@ def record(connection: Connection, records: Sequence[Record]) -> Sequence[Record
         else:
             won[place] = one, row
     caused, states = _write_down(connection, list(won.values()))
+    woken = _freed(connection, list(won.values()))
     for place, (_, row) in won.items():
         # Of records that advanced one run together, the first hands its rows on.
         outbox = tuple(caused.pop(row.run, ()))
-        answers[place] = Recorded(outbox=outbox, run_state=states[row.run])
+        answers[place] = Recorded(outbox=outbox + woken, run_state=states[row.run])
+        woken = ()
     return [answer for answer in answers if answer is not None]
 
 
@@ -184,6 +188,16 @@ def _write_down(
     for row in promise(connection, retries + ready, facts_of(connection, runs), now):
         caused.setdefault(row.envelope.run, []).append(row)
     return caused, states
+
+
+def _freed(connection: Connection, won: Sequence[_Won]) -> tuple[OutboxRow, ...]:
+    """What waited for the slots that these records free, promised."""
+    had = [(one, row) for one, row in won if one.slots]
+    if not had:
+        return ()
+    drop(connection, [row.task for _, row in had])
+    keys = sorted({key for one, _ in had for key in one.slots})
+    return wake_keys(connection, keys, max(one.now for one, _ in had)).outbox
 
 
 def _closed(won: Sequence[_Won]) -> list[Closed]:

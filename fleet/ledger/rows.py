@@ -12,6 +12,7 @@ from contracts.artifact import ArtifactPointer
 from contracts.decision import Decision
 from contracts.envelope import Envelope
 from contracts.fact import Fact, JsonObject, StrictFact
+from contracts.limit import Slot
 from contracts.outcome import Fault
 from contracts.plan import RunGraph
 from contracts.request import RunRequest
@@ -59,6 +60,8 @@ class Claim(Fact):
     lease_until: AwareDatetime
     digest: str = ""
     """contracts.promised.digest_of the envelope; empty from an older worker, and not compared."""
+    slots: tuple[Slot, ...] = ()
+    """What the task needs to run, by the limits of its lane and its pipeline."""
 
 
 class Claimed(Fact):
@@ -73,7 +76,9 @@ class Claimed(Fact):
     cancel_requested: bool = False
 
 
-WhyNot = Literal["closed", "leased", "superseded", "unknown", "cancelled", "altered"]
+WhyNot = Literal[
+    "closed", "leased", "superseded", "unknown", "cancelled", "altered", "paused", "put_off"
+]
 
 
 class NotClaimed(Fact):
@@ -82,7 +87,8 @@ class NotClaimed(Fact):
     task: str
     why: WhyNot
     """`superseded`: the task is open, but this attempt is not the one that is promised now;
-    `altered`: it is, and was promised with another payload, other inputs or another head."""
+    `altered`: it is, and was promised with another payload, other inputs or another head;
+    `paused` and `put_off` (no slot is free): the ledger promises it again when it may run."""
     state: State | None = None
     holder: str | None = None
 
@@ -121,6 +127,8 @@ class Record(Fact):
     """Of the attempt's span; the tasks that become ready continue it."""
     reused_from: str | None = None
     """The task whose recorded outputs these are, when nothing was run."""
+    slots: tuple[str, ...] = ()
+    """Keys of the slots that the attempt had: others that wait for them are promised."""
 
 
 class OutboxRow(Fact):
@@ -321,6 +329,24 @@ class RedrivePreview(Fact):
     groups: tuple[PreviewGroup, ...]
 
 
+class Woken(Fact):
+    """What could be promised of what was put off."""
+
+    tasks: int
+    more: bool
+    """Whether another call may promise more at once."""
+    outbox: tuple[OutboxRow, ...] = ()
+
+
+class FlowView(Fact):
+    """What a worker has to know of the flow, at one moment."""
+
+    paused_lanes: frozenset[str] = frozenset()
+    paused_pipelines: frozenset[str] = frozenset()
+    ahead: frozenset[str] = frozenset()
+    """Lanes with tasks that are to be taken ahead of their queue."""
+
+
 class Stepped(Fact):
     """What one step of the redrives did."""
 
@@ -463,12 +489,52 @@ class ArtifactRow(Fact):
     pointer: ArtifactPointer
 
 
+class PauseRow(Fact):
+    """A lane or pipeline of which nothing new starts."""
+
+    what: Literal["lane", "pipeline"]
+    name: str
+    actor: str
+    reason: str
+    at: AwareDatetime
+    put_off: int = 0
+    """Tasks whose messages had come before it was noticed; they are promised again afterwards."""
+
+
+class AuditRow(Fact):
+    """What an operator did to a lane, a pipeline or a schedule."""
+
+    at: AwareDatetime
+    what: str
+    name: str
+    action: str
+    actor: str
+    reason: str
+    facts: JsonObject | None = None
+
+
+class SlotRow(Fact):
+    """The slots of one key."""
+
+    key: str
+    running: int | None
+    """At most so many at once."""
+    starts: int | None
+    """At most so many in each `per` seconds."""
+    per: int
+    held: int
+    waiting: int
+
+
 class LaneRow(Fact):
     """The open tasks of a lane."""
 
     lane: str
     states: dict[State, int]
     oldest_queued: AwareDatetime | None
+    paused: PauseRow | None = None
+    put_off: int = 0
+    """Tasks among the queued and retrying that wait for a slot, or for the end of a pause."""
 
 
 class DeadRow(Fact):

@@ -4,6 +4,7 @@ import functools
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -44,6 +45,8 @@ class Kin:
     """Needs answered by every partition of a stage."""
     files: str
     """The stage's files, as JSON."""
+    slots: dict[str, Any]
+    """The envelope's field, where the stage has any."""
 
 
 class RunFacts:
@@ -58,9 +61,11 @@ class RunFacts:
         graph: Callable[[], RunGraph],
         head: Callable[[], dict[str, Any]],
         lane_limits: Callable[[], dict[str, LaneLimits]],
+        start_at: Callable[[], datetime | None],
     ) -> None:
         self.run, self.traceparent = run, traceparent
         self._graph, self._head, self._lane_limits = graph, head, lane_limits
+        self._start_at = start_at
         self.kin: Mapping[str, Kin] = _KinTable(self)
 
     @functools.cached_property
@@ -71,6 +76,11 @@ class RunFacts:
     def head(self) -> dict[str, Any]:
         """What the envelopes of all its tasks share."""
         return self._head()
+
+    @functools.cached_property
+    def start_at(self) -> datetime | None:
+        """No task of the run starts earlier."""
+        return self._start_at()
 
     def max_attempts(self, lane: str) -> int:
         return self._lane_limits().get(lane, LaneLimits()).max_attempts
@@ -105,23 +115,26 @@ def run_facts(
         graph=lambda: graph,
         head=lambda: _head(run, request, admitted.generation),
         lane_limits=lambda: lane_limits,
+        start_at=lambda: request.start_at,
     )
 
 
 def _recorded_facts(row: AnyRow) -> RunFacts:
     """The facts of a run, from its row."""
+    request = functools.cache(lambda: RunRequest.model_validate_json(row.request))
     return RunFacts(
         run=row.run,
         traceparent=row.traceparent,
         graph=lambda: RunGraph.model_validate_json(row.graph),
         head=lambda: _head(
             row.run,
-            RunRequest.model_validate_json(row.request),
+            request(),
             Decision.model_validate_json(row.admitted).generation,
         ),
         lane_limits=lambda: {
             lane: LaneLimits.model_validate(limits) for lane, limits in row.lane_limits.items()
         },
+        start_at=lambda: request().start_at,
     )
 
 
@@ -153,6 +166,9 @@ def _kin(graph: RunGraph, stage: StagePlan) -> Kin:
         ),
         wide=tuple(need.name for need in needs if need.fans_out and not aligned[need.name]),
         files=files_text(stage.files),
+        slots={"slots": [slot.model_dump(exclude_defaults=True) for slot in stage.slots]}
+        if stage.slots
+        else {},
     )
 
 

@@ -52,9 +52,9 @@ def _start(connection: Connection, new: NewRun) -> RunAccepted | LedgerError:
     request = new.request
     key = new.run if request.key is None else request.key
     tenant = request.scope.tenant
-    if known := connection.execute(_known, {"tenant": tenant, "key": key}).first():
+    if there := connection.execute(_known, {"tenant": tenant, "key": key}).first():
         return RunAccepted(
-            run=known.run, created=False, state=known.state, submitted=known.submitted
+            run=there.run, created=False, state=there.state, submitted=there.submitted
         )
     planned = new.graph.initial_tasks(new.run) if new.admitted.allowed else []
     state = _state(new, planned)
@@ -119,8 +119,9 @@ def _start(connection: Connection, new: NewRun) -> RunAccepted | LedgerError:
         )
         add_tasks(connection, facts, planned, state=State.WAITING, deadline=new.deadline)
         cause = {new.run: (request.requester, new.traceparent)}
-        ready = queue_ready(connection, [new.run], cause, new.submitted)
-        promise(connection, ready, {new.run: facts}, new.submitted)
+        known = {new.run: facts}
+        ready = queue_ready(connection, [new.run], cause, new.submitted, known)
+        promise(connection, ready, known, new.submitted)
     return RunAccepted(run=new.run, created=True, state=state.value, submitted=new.submitted)
 
 

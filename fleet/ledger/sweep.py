@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, false, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, exists, false, func, or_, select, update
 
 from contracts.outcome import Fault, FaultKind
 from contracts.states import FINAL, State
@@ -38,6 +38,7 @@ from fleet.ledger.moves import (
     close_attempts,
     new_token,
 )
+from fleet.ledger.pauses import nothing_paused
 from fleet.ledger.promise import PROMISED, a_promise, promise, take_back
 from fleet.ledger.rows import Swept
 from fleet.ledger.runs import facts_of
@@ -52,6 +53,7 @@ _DEADLINE_PASSED = Fault(
 ).model_dump(mode="json")
 
 _t, _o, _a, _w = tables.task.c, tables.outbox.c, tables.attempt.c, tables.worker.c
+_p = tables.put_off.c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,6 +323,9 @@ _suspects = (
         _t.queued < bindparam("before"),
         # Relayed; or taken up once and released, and so without a promise of its own.
         or_(_o.seq.is_(None), _o.relayed < bindparam("before")),
+        # What waits in the ledger, or on a queue that nobody takes from, is not lost.
+        ~exists().where(_p.task == _t.task),
+        nothing_paused(),
     )
     .order_by(_t.queued, _t.task)
     .limit(bindparam("limit"))

@@ -37,6 +37,7 @@ OPEN = text("task.state IN ('queued', 'running', 'retrying', 'held', 'parked')")
 DEAD = text("task.state IN ('failed', 'dead', 'denied', 'parked')")
 UNANSWERED = text("approval.state = 'open'")
 DUE = text("outbox.relayed IS NULL")
+AHEAD = text("task.state IN ('queued', 'retrying') AND task.ahead IS NOT NULL")
 OF_RUN = text("event.task IS NULL")
 COUNTED = text("run.state = 'running' AND run.counted_day IS NOT NULL")
 WAITING_RUN = text("run.state = 'held'")
@@ -119,6 +120,8 @@ task = Table(
     Column("ended", UtcTime),
     Column("deadline", UtcTime, nullable=False),
     Column("fault", Json),
+    # Its rank among those that workers take ahead of their queue, 0 first; most are not.
+    Column("ahead", Integer),
     # Of the fault, while the task stands so that a redrive can open it; by it faults are grouped.
     Column("fingerprint", key(64)),
     # The digest of the promise that was taken up last; the promise itself is then gone.
@@ -131,6 +134,7 @@ task = Table(
     _partial("ix_task_open", "deadline", "lane", "state", "queued", where=OPEN),
     _partial("ix_task_dead", "fingerprint", "stage", "task", where=DEAD),
     _partial("ix_task_ended", "ended", "lane", "state", where=ENDED),
+    _partial("ix_task_ahead", "lane", "ahead", "queued", where=AHEAD),
 )
 
 attempt = Table(
@@ -204,9 +208,13 @@ outbox = Table(
     Column("not_before", UtcTime),
     Column("promised", UtcTime, nullable=False),
     Column("relayed", UtcTime),
-    # An attempt is promised once.
+    # What goes first has 0: 9 less the run's priority.
+    Column("rank", Integer, nullable=False, server_default="4"),
+    # Whether a message of this attempt was completed unrun: the next one needs another id.
+    Column("again", Boolean, nullable=False, server_default=false()),
+    # An attempt is promised once at a time.
     UniqueConstraint("task", "attempt"),
-    _partial("ix_outbox_due", "seq", where=DUE),
+    _partial("ix_outbox_first", "rank", "seq", where=DUE),
     # A number is never used again, even after pruning: a relay may still hold it.
     sqlite_autoincrement=True,
 )
@@ -367,6 +375,105 @@ archive = Table(
     Column("last_ended", UtcTime, nullable=False),
     Column("pointer", Text, nullable=False),
     Index(None, "at"),
+)
+
+pause = Table(
+    "pause",
+    metadata,
+    # lane, pipeline
+    Column("what", key(12), primary_key=True),
+    Column("name", key(60), primary_key=True),
+    Column("actor", key(120), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+)
+
+# What operators did to lanes, pipelines and schedules. Append-only.
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", sequence(), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("what", key(12), nullable=False),
+    Column("name", key(60), nullable=False),
+    Column("action", key(12), nullable=False),
+    Column("actor", key(120), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("facts", Json),
+    Index(None, "what", "name", "seq"),
+)
+
+# A slot is held by a claim, and counts while its task runs at this epoch; before that, while the
+# task is promised with the epoch that it will then have. Nothing has to give it back.
+slot = Table(
+    "slot",
+    metadata,
+    Column("key", key(200), primary_key=True),
+    Column("task", key(), primary_key=True),
+    Column("attempt", Integer, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+slot_key = Table(
+    "slot_key",
+    metadata,
+    Column("key", key(200), primary_key=True),
+    Column("running", Integer),
+    Column("starts", Integer),
+    Column("per", Integer, nullable=False),
+    # From when on the next start is free.
+    Column("paced", UtcTime, nullable=False),
+    # The turn of the last that was given a slot; see fleet.ledger.put_off.
+    Column("turn", sequence(), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Tasks that may not run yet, though nothing but leave is missing. Their messages were completed.
+put_off = Table(
+    "put_off",
+    metadata,
+    Column("task", key(), primary_key=True),
+    Column("attempt", Integer, nullable=False),
+    Column("run", key(), nullable=False),
+    Column("lane", key(50), nullable=False),
+    Column("pipeline", key(60), nullable=False),
+    Column("tenant", key(63), nullable=False),
+    # What it waits for: a slot's key, or paused/<what>/<name>.
+    Column("key", key(200), nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("turn", sequence(), nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Column("slots", Json, nullable=False),
+    Index(None, "key", "rank", "turn", "task"),
+    sqlite_with_rowid=False,
+)
+
+schedule = Table(
+    "schedule",
+    metadata,
+    Column("name", key(60), primary_key=True),
+    Column("spec", Text, nullable=False),
+    Column("paused", Boolean, nullable=False),
+    Column("next_fire", UtcTime),
+    # Raised by every change, so that who fires does not move on what has changed meanwhile.
+    Column("revision", Integer, nullable=False),
+    Column("changed", UtcTime, nullable=False),
+    Column("changed_by", key(120), nullable=False),
+    Index(None, "next_fire"),
+)
+
+fire = Table(
+    "fire",
+    metadata,
+    Column("schedule", key(60), primary_key=True),
+    Column("at", UtcTime, primary_key=True, autoincrement=False),
+    # started, triggered, skipped, refused
+    Column("outcome", key(12), nullable=False),
+    Column("run", key()),
+    Column("actor", key(120), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("noted", UtcTime, nullable=False),
 )
 
 span = Table(

@@ -54,6 +54,7 @@ class Writer:
         self._waiting: deque[_Submitted] = deque()
         self._wake = threading.Condition()
         self._closing = False
+        self._writing_since: float | None = None
         self._thread = threading.Thread(target=self._write, name="ledger-writer", daemon=True)
         self._thread.start()
 
@@ -74,6 +75,12 @@ class Writer:
         result: R = await submitted.future
         return result
 
+    @property
+    def stalled(self) -> float:
+        """Seconds that the transaction at hand has taken so far; 0 where there is none."""
+        since = self._writing_since
+        return 0.0 if since is None else time.monotonic() - since
+
     def close(self) -> None:
         """Write what was submitted, end the thread, close the connections. Twice is harmless."""
         with self._wake:
@@ -84,7 +91,10 @@ class Writer:
 
     def _write(self) -> None:
         while batch := self._next_batch():
-            _answer(batch, self._commit(batch))
+            self._writing_since = time.monotonic()
+            answers = self._commit(batch)
+            self._writing_since = None
+            _answer(batch, answers)
             time.sleep(PAUSE)
 
     def _next_batch(self) -> list[_Submitted]:

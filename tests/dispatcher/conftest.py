@@ -10,10 +10,12 @@ import pytest
 import policies
 from contracts.request import RunRequest
 from dispatcher.access import Access
+from dispatcher.flow import FlowControl
 from dispatcher.intake import Intake
 from dispatcher.pipeline_folder import PipelineFolders
 from dispatcher.redrives import Redrives
 from dispatcher.resend import Resender
+from dispatcher.schedules import Schedules
 from fleet.access.loopback import LoopbackTrust
 from fleet.artifacts.folder import FolderStore
 from fleet.bus.bus import open_bus
@@ -158,3 +160,20 @@ def a_request(**changes: object) -> RunRequest:
         "requester": "ana",
     }
     return RunRequest.model_validate(fields | changes)
+
+
+@pytest.fixture
+def flow(ledger: Ledger, reader: LedgerReader, intake: Intake, clock: Hands) -> FlowControl:
+    return FlowControl(
+        ledger=ledger,
+        reader=reader,
+        lanes=intake.lanes,
+        pipelines=intake.pipelines,
+        clock=clock,
+        wake=lambda: None,
+    )
+
+
+@pytest.fixture
+def schedules(ledger: Ledger, reader: LedgerReader, intake: Intake, clock: Hands) -> Schedules:
+    return Schedules(intake=intake, ledger=ledger, reader=reader, clock=clock)

@@ -16,10 +16,12 @@ from console.errors import Refused
 from console.intake import Intake as FleetIntake
 from console.intake import bearing
 from dispatcher.access import ACTIONS, OPEN, Access
+from dispatcher.flow import FlowControl
 from dispatcher.http import HttpSite, api, create_app
 from dispatcher.intake import Intake
 from dispatcher.redrives import Redrives
 from dispatcher.resend import Resender
+from dispatcher.schedules import Schedules
 from fleet.access.access_file import load_access
 from fleet.access.loopback import LoopbackTrust
 from fleet.access.tokens import TokenSource
@@ -75,6 +77,8 @@ def app(
     intake: Intake,
     redrives: Redrives,
     resender: Resender,
+    flow: FlowControl,
+    schedules: Schedules,
     reader: LedgerReader,
     browser: LedgerBrowser,
     access: Access,
@@ -84,6 +88,8 @@ def app(
             intake=intake,
             redrives=redrives,
             resender=resender,
+            flow=flow,
+            schedules=schedules,
             pipelines=intake.pipelines,
             reader=reader,
             browser=browser,

@@ -17,10 +17,12 @@ from contracts.artifact import Tier
 from contracts.states import State
 from dispatcher.access import Access
 from dispatcher.client import Damaged, FleetClient, Refused, StillOpen, Unavailable
+from dispatcher.flow import FlowControl
 from dispatcher.http import HttpSite, create_app
 from dispatcher.intake import Intake
 from dispatcher.redrives import Redrives
 from dispatcher.resend import Resender
+from dispatcher.schedules import Schedules
 from fleet.access.source import Credentials, Identified
 from fleet.clock import SystemClock
 from fleet.http_server import HttpServer
@@ -52,6 +54,8 @@ async def served(
     intake: Intake,
     redrives: Redrives,
     resender: Resender,
+    flow: FlowControl,
+    schedules: Schedules,
     reader: LedgerReader,
     browser: LedgerBrowser,
     tmp_path: Path,
@@ -62,6 +66,8 @@ async def served(
         intake=intake,
         redrives=redrives,
         resender=resender,
+        flow=flow,
+        schedules=schedules,
         pipelines=intake.pipelines,
         reader=reader,
         browser=browser,

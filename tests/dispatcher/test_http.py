@@ -14,10 +14,12 @@ from opentelemetry.trace import Tracer
 
 from dispatcher import openapi
 from dispatcher.body_limit import MAX_BODY
+from dispatcher.flow import FlowControl
 from dispatcher.http import HttpSite, create_app
 from dispatcher.intake import Intake
 from dispatcher.redrives import Redrives
 from dispatcher.resend import Resender
+from dispatcher.schedules import Schedules
 from dispatcher.supervised import Supervised
 from fleet.http_server import AddressTaken, HttpServer
 from fleet.ledger.browse import LedgerBrowser
@@ -48,6 +50,8 @@ def loop() -> Supervised:
 def app(
     intake: Intake,
     redrives: Redrives,
+    flow: FlowControl,
+    schedules: Schedules,
     resender: Resender,
     reader: LedgerReader,
     browser: LedgerBrowser,
@@ -58,6 +62,8 @@ def app(
         intake=intake,
         redrives=redrives,
         resender=resender,
+        flow=flow,
+        schedules=schedules,
         pipelines=intake.pipelines,
         reader=reader,
         browser=browser,

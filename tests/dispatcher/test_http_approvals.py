@@ -9,10 +9,12 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from contracts.approval import task_digest
 from contracts.states import State
+from dispatcher.flow import FlowControl
 from dispatcher.http import HttpSite, create_app
 from dispatcher.intake import Intake
 from dispatcher.redrives import Redrives
 from dispatcher.resend import Resender
+from dispatcher.schedules import Schedules
 from fleet.ledger.browse import LedgerBrowser
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
@@ -25,6 +27,8 @@ async def client(
     intake: Intake,
     redrives: Redrives,
     resender: Resender,
+    flow: FlowControl,
+    schedules: Schedules,
     reader: LedgerReader,
     browser: LedgerBrowser,
 ) -> AsyncIterator[httpx.AsyncClient]:
@@ -32,6 +36,8 @@ async def client(
         intake=intake,
         redrives=redrives,
         resender=resender,
+        flow=flow,
+        schedules=schedules,
         pipelines=intake.pipelines,
         reader=reader,
         browser=browser,

@@ -8,10 +8,12 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 from contracts.states import State
+from dispatcher.flow import FlowControl
 from dispatcher.http import HttpSite, create_app
 from dispatcher.intake import Intake
 from dispatcher.redrives import Redrives
 from dispatcher.resend import Resender
+from dispatcher.schedules import Schedules
 from fleet.ledger.browse import LedgerBrowser
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
@@ -26,6 +28,8 @@ async def client(
     intake: Intake,
     redrives: Redrives,
     resender: Resender,
+    flow: FlowControl,
+    schedules: Schedules,
     reader: LedgerReader,
     browser: LedgerBrowser,
 ) -> AsyncIterator[httpx.AsyncClient]:
@@ -33,6 +37,8 @@ async def client(
         intake=intake,
         redrives=redrives,
         resender=resender,
+        flow=flow,
+        schedules=schedules,
         pipelines=intake.pipelines,
         reader=reader,
         browser=browser,

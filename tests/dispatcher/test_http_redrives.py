@@ -7,10 +7,12 @@ import pytest
 from fastapi import FastAPI
 from opentelemetry.sdk.trace import TracerProvider
 
+from dispatcher.flow import FlowControl
 from dispatcher.http import HttpSite, create_app
 from dispatcher.intake import Intake
 from dispatcher.redrives import Redrives
 from dispatcher.resend import Resender
+from dispatcher.schedules import Schedules
 from fleet.ledger.browse import LedgerBrowser
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
@@ -25,6 +27,8 @@ def app(
     intake: Intake,
     redrives: Redrives,
     resender: Resender,
+    flow: FlowControl,
+    schedules: Schedules,
     reader: LedgerReader,
     browser: LedgerBrowser,
 ) -> FastAPI:
@@ -34,6 +38,8 @@ def app(
             intake=intake,
             redrives=redrives,
             resender=resender,
+            flow=flow,
+            schedules=schedules,
             pipelines=intake.pipelines,
             reader=reader,
             browser=browser,

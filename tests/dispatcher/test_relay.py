@@ -104,6 +104,27 @@ async def test_a_bus_that_is_away_costs_no_envelope(
     assert broker.counts(_LANE)["active"] == 1
 
 
+async def test_a_bus_that_is_busy_gets_bounded_batches_and_all_of_it_in_the_end(
+    intake: Intake, relay: OutboxRelay, broker: RunningBus, clock: Hands
+) -> None:
+    """Throttled again and again: what was not taken stays due; nothing is sent twice over."""
+    for number in range(5):
+        await intake.accept(a_request(parameters={"client": f"C-{number}"}))
+    rule = broker.fault("send", "throttle", times=4)
+    clock.advance(PATIENCE.total_seconds() + 1)
+
+    refused = 0
+    while broker.counts(_LANE)["active"] < 5:
+        try:
+            await relay.step()
+        except BusUnavailable:
+            refused += 1
+
+    assert broker.struck(rule) == 4
+    assert refused >= 1
+    assert broker.counts(_LANE)["active"] == 5
+
+
 async def test_the_sweeper_closes_what_passed_its_deadline(
     intake: Intake, ledger: Ledger, reader: LedgerReader, clock: Hands
 ) -> None:

@@ -8,11 +8,13 @@ import httpx
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
+from dispatcher.flow import FlowControl
 from dispatcher.http import HttpSite, create_app
 from dispatcher.intake import Intake
 from dispatcher.redrives import Redrives
 from dispatcher.resend import Resender
 from dispatcher.rules import refreshed
+from dispatcher.schedules import Schedules
 from fleet.lanes import load_lanes
 from fleet.ledger.browse import LedgerBrowser
 from fleet.ledger.reader import LedgerReader
@@ -26,6 +28,8 @@ from tests.policies.test_live import BAD, Edit, edit, raised
 async def test_a_bad_bundle_leaves_the_last_good_one_deciding(
     intake: Intake,
     redrives: Redrives,
+    flow: FlowControl,
+    schedules: Schedules,
     resender: Resender,
     reader: LedgerReader,
     browser: LedgerBrowser,
@@ -52,6 +56,8 @@ async def test_a_bad_bundle_leaves_the_last_good_one_deciding(
         intake=live,
         redrives=redrives,
         resender=resender,
+        flow=flow,
+        schedules=schedules,
         pipelines=live.pipelines,
         reader=reader,
         browser=browser,

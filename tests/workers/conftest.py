@@ -90,10 +90,12 @@ class Fleet:
         stage = StageHandler(payload=Step, run=handler)  # type: ignore[arg-type]  # either kind
         self.site = replace(self.site, handlers={("test.step", 1): stage})
 
-    async def start(self, *stages: StagePlan) -> None:
-        """Start the run and put its first envelopes on the bus."""
+    async def start(self, *stages: StagePlan, run: str = RUN, priority: int = 5) -> None:
+        """Start a run and put its first envelopes on the bus."""
         scope = Scope(tenant="acme", audience=Audience.TENANT)
-        request = RunRequest(pipeline="test", scope=scope, requester="ada@example.com")
+        request = RunRequest(
+            pipeline="test", scope=scope, requester="ada@example.com", priority=priority
+        )
         admitted = self.site.gate.decide(
             AdmitFacts(
                 pipeline="test",
@@ -110,7 +112,7 @@ class Fleet:
         )
         await self.site.ledger.start_run(
             NewRun(
-                run=RUN,
+                run=run,
                 request=request,
                 graph=RunGraph(stages=stages or (a_stage("first"), a_stage("second", "first"))),
                 admitted=admitted,

@@ -133,3 +133,25 @@ async def test_a_fan_out_over_several_discoverers_is_refused(
         await ledger.start_run(a_run(graph))
 
     assert reader.runs() == []
+
+
+async def test_a_run_for_later_is_there_at_once_and_starts_no_sooner(
+    ledger: Ledger, reader: LedgerReader
+) -> None:
+    """Its first messages are for its time, the sweep takes none of them for lost, and it can be
+    cancelled meanwhile."""
+    new = a_run()
+    request = new.request.model_copy(update={"start_at": later(hours=1)})
+    run = (await ledger.start_run(new.model_copy(update={"request": request}))).run
+
+    (row,) = await ledger.due_outbox(10, later(seconds=1), run)
+    await ledger.mark_relayed([row.seq], NOW)
+    await ledger.worker_seen("w1", ["mirror"], later(minutes=50), {})
+    swept = await ledger.sweep(later(minutes=50))
+    standing = reader.run(run).state
+    await ledger.cancel_run(run, "ada", "not needed", later(minutes=51))
+
+    assert row.not_before == later(hours=1)
+    assert swept.promised_again == 0
+    assert standing is State.RUNNING
+    assert reader.run(run).state is State.CANCELLED
