@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import islice
 from pathlib import Path
 
 YEAR = 2025
@@ -83,22 +84,27 @@ class Drug:
 
 def write_claims(path: Path, clients: list[Client], lines: int, rng: random.Random) -> None:
     """Make the database at `path` with `lines` lines in all, and fill in the clients' sums."""
-    drugs = [_drug(rng) for _ in range(_DRUGS)]
     connection = sqlite3.connect(path)
     try:
         # The file is made at one go and can be made again: no journal is needed.
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute(_TABLE)
-        for number, client in enumerate(clients):
-            share = lines * (number + 1) // len(clients) - lines * number // len(clients)
-            rows = _client_lines(client, number, share, drugs, rng)
-            while batch := [row for row, _ in zip(rows, range(_BATCH), strict=False)]:
-                connection.executemany(_INSERT, batch)
+        rows = claim_lines(clients, lines, rng)
+        while batch := list(islice(rows, _BATCH)):
+            connection.executemany(_INSERT, batch)
         connection.execute("CREATE INDEX claim_lines_by_client ON claim_lines (client, filled_on)")
         connection.commit()
     finally:
         connection.close()
+
+
+def claim_lines(clients: list[Client], lines: int, rng: random.Random) -> Iterator[Row]:
+    """`lines` lines in all, client by client; the clients' sums are whole once all were taken."""
+    drugs = [_drug(rng) for _ in range(_DRUGS)]
+    for number, client in enumerate(clients):
+        share = lines * (number + 1) // len(clients) - lines * number // len(clients)
+        yield from _client_lines(client, number, share, drugs, rng)
 
 
 def _drug(rng: random.Random) -> Drug:

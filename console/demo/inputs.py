@@ -69,7 +69,7 @@ def make_inputs(
     folder.mkdir(parents=True, exist_ok=True)
     database = folder / "claims.db"
     database.unlink(missing_ok=True)
-    everyone = [Client(name=client_name(number), terms=_terms(rng)) for number in range(clients)]
+    everyone = [made_up_client(number, rng) for number in range(clients)]
     write_claims(database, everyone, lines, rng)
     planted: dict[str, list[Planted]] = {}
     for number, client in enumerate(everyone):
@@ -118,6 +118,11 @@ def held_against(packet: Mapping[str, Any], planted: Iterable[Planted]) -> Held:
         missed=[mistake for mistake in wanted if mistake not in named],
         unexpected=[row for mistake, row in named.items() if mistake not in wanted],
     )
+
+
+def made_up_client(number: int, rng: random.Random) -> Client:
+    """A client with terms by chance, and no lines yet."""
+    return Client(name=client_name(number), terms=_terms(rng))
 
 
 def client_name(number: int) -> str:

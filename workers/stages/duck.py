@@ -6,6 +6,7 @@ is then locked, so a pipeline's SQL cannot open it again. `workers.stages.views`
 inputs in reach. A cancelled attempt interrupts the query. The time zone is UTC.
 """
 
+import json
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -124,21 +125,34 @@ def bound(connection: Connection, sql: str, values: Mapping[str, Scalar]) -> dic
 
 
 def write_table(
-    connection: Connection, sql: str, values: Mapping[str, Scalar], path: Path, name: str
+    connection: Connection,
+    sql: str,
+    values: Mapping[str, Scalar],
+    path: Path,
+    name: str,
+    *,
+    as_read: bool = False,
 ) -> int:
     """Write what a SELECT gives to `path`, in a total order; returns the number of rows.
 
     Rows are ordered by all columns from left to right, so the first columns should be the keys.
+    With `as_read` a SELECT that only filters and computes row by row keeps the order of its input.
     Sums of integers (HUGEINT) are written as BIGINT. Raises StageFault (sql.*).
     """
     try:
-        return _write_table(connection, sql, values, path, name)
+        return _write_table(connection, sql, values, path, name, as_read=as_read)
     except duckdb.Error as error:
         raise fault_of(error, name) from None
 
 
 def _write_table(
-    connection: Connection, sql: str, values: Mapping[str, Scalar], path: Path, name: str
+    connection: Connection,
+    sql: str,
+    values: Mapping[str, Scalar],
+    path: Path,
+    name: str,
+    *,
+    as_read: bool,
 ) -> int:
     values = bound(connection, sql, values)
     query = bare(sql)
@@ -156,14 +170,28 @@ def _write_table(
             quoted = identifier(column)
             replaced.append(f"CAST({quoted} AS {wanted}) AS {quoted}")
     replace = f" REPLACE ({', '.join(replaced)})" if replaced else ""
-    # Identical rows may change places unseen, so this order is total.
-    reader = arrow_reader(
-        connection,
-        f"SELECT *{replace} FROM (\n{query}\n) ORDER BY ALL",  # noqa: S608 - the pipeline's own SQL
-        values,
-        ROW_GROUP,
-    )
+    query = f"SELECT *{replace} FROM (\n{query}\n)"  # noqa: S608 - the pipeline's own SQL
+    if not (as_read and _row_by_row(connection, query, values)):
+        # Identical rows may change places unseen, so this order is total.
+        query += " ORDER BY ALL"
+    reader = arrow_reader(connection, query, values, ROW_GROUP)
     return write_parquet(path, reader.schema, reader)
+
+
+_KEEP_ORDER = frozenset({"PROJECTION", "FILTER", "READ_PARQUET", "READ_CSV", "SEQ_SCAN"})
+"""Operators that give rows in the order in which they take them, whatever the threads."""
+
+
+def _row_by_row(connection: Connection, query: str, values: Mapping[str, Scalar]) -> bool:
+    """Whether nothing in the query's plan can change the order of rows."""
+    explained = connection.execute(f"EXPLAIN (FORMAT json) {query}", dict(values)).fetchone()
+    waiting: list[dict[str, Any]] = json.loads(explained[1]) if explained else [{"name": ""}]
+    operators = set()
+    while waiting:
+        node = waiting.pop()
+        operators.add(node["name"].strip())
+        waiting += node.get("children", [])
+    return operators <= _KEEP_ORDER
 
 
 def arrow_reader(

@@ -1,12 +1,14 @@
 """normalize.sql and compute.sql: tables made by SQL from the inputs, in DuckDB.
 
 Promises the same bytes for the same inputs: one SELECT a table, refused if it asks the clock or
-chance, rows in a total order, Parquet options pinned. Neither kind reads what an agent wrote.
+chance, rows in a total order, Parquet options pinned. Where normalize.sql only types rows it leaves
+them in the order of its inputs: sorting would cost half as much again as the work itself. Neither
+kind reads what an agent wrote.
 """
 
 from contracts.artifact import AI_TAINT, Tier
 from contracts.outcome import FaultKind, Output, Produced
-from contracts.stage_payloads import SqlTables
+from contracts.stage_payloads import NormalizeSql, SqlTables
 from workers.stages import parquet
 from workers.stages.determinism import require_deterministic
 from workers.stages.duck import write_table
@@ -20,6 +22,7 @@ def make_tables(bench: Workbench) -> Produced:
     """Run every SELECT and write its table. Raises StageFault."""
     payload = payload_of(bench, SqlTables)
     refuse_agents_words(bench)
+    types_rows = isinstance(payload, NormalizeSql)
     outputs: list[Output] = []
     with enclosed_inputs(bench, memory_mb=payload.memory_mb, threads=payload.threads) as connection:
         for done, (name, file) in enumerate(sorted(payload.tables.items())):
@@ -28,7 +31,7 @@ def make_tables(bench: Workbench) -> Produced:
             sql = pipeline_text(bench, file)
             require_deterministic(connection, sql, file)
             path = bench.scratch / f"{name}.parquet"
-            rows = write_table(connection, sql, payload.parameters, path, file)
+            rows = write_table(connection, sql, payload.parameters, path, file, as_read=types_rows)
             outputs.append(
                 Output(
                     name=path.name,

@@ -1,6 +1,7 @@
 """normalize.sql and compute.sql: what SQL may read, and that its bytes come out the same."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +229,27 @@ def test_the_same_rows_give_the_same_bytes_at_any_number_of_threads(tmp_path: Pa
         assert isinstance(made, Produced)
         digests.add(made.outputs[0].path.read_bytes())
 
+    assert len(digests) == 1
+
+
+def test_rows_that_are_only_typed_stay_in_the_order_of_their_files(tmp_path: Path) -> None:
+    """normalize.sql keeps its input's order where it works row by row, at any number of threads."""
+    content = [{"n": str(n * 7_919 % 100_003)} for n in range(100_000)]
+    item = table_input(tmp_path, "claims", "rows.parquet", content)
+    pq.write_table(pq.read_table(item.path), item.path, row_group_size=5_000)
+    sql = "SELECT CAST(n AS INTEGER) AS n FROM claims WHERE n <> '7919'"
+
+    digests = set()
+    for threads in (1, 4):
+        bench = compute(tmp_path, sql, item, place=f"s{threads}")
+        made = run_stage(
+            replace(bench, payload=NormalizeSql(tables={"t": "sql/t.sql"}, threads=threads))
+        )
+        assert isinstance(made, Produced)
+        digests.add(made.outputs[0].path.read_bytes())
+
+    kept = [int(row["n"]) for row in content if row["n"] != "7919"]
+    assert pq.read_table(made.outputs[0].path).column("n").to_pylist() == kept
     assert len(digests) == 1
 
 
