@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .PHONY: demo test lint format clean lock conformance simulate chaos fuzz chaos-localbus chaos-redrive bench-localbus \
-	image-check ledger-conformance ledger-golden bench-blob
+	image-check ledger-conformance ledger-golden bench-blob bench bench-data
 
 demo: $(VENV)/ready ## run the main job on embedded defaults
 	$(BIN)/fleet demo
@@ -53,6 +53,21 @@ chaos-redrive: $(VENV)/ready ## redrive 10,000 dead letters of 3 causes while th
 bench-localbus: $(VENV)/ready ## what localbus costs and carries, measured from outside
 	$(BIN)/python -m bench.localbus
 
+# The peers live in an environment of their own; servers come from Debian: BENCH=--install fetches them.
+BENCH ?=
+bench: $(VENV)/ready .bench/ready ## Leaf Fleet beside its peers: table, targets, docs/benchmarks.md; BENCH="--rounds 3 --only saq"
+	$(BIN)/python -m bench.peers $(BENCH)
+
+bench-data: $(VENV)/ready ## 10 million claim lines through the data stages, beside plain DuckDB
+	$(BIN)/python -m bench.data --write $(BENCH)
+
+.bench/ready: bench/peers/requirements.txt bench/peers/npm/package-lock.json
+	$(PYTHON) -m venv .bench
+	.bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r bench/peers/requirements.txt
+	cp bench/peers/npm/package*.json .bench/
+	cd .bench && npm ci --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund --silent
+	touch $@
+
 FUZZ ?= connection
 fuzz: $(VENV)/ready ## ten minutes of hostile bytes against localbus, guided by coverage; FUZZ=codec for that target
 	test -x .fuzz/bin/python || $(PYTHON) -m venv .fuzz
@@ -78,4 +93,4 @@ lock: ## pin every dependency by hash (needs uv): for development, and for the i
 	echo hatchling | $(LOCK) - -o requirements-build.lock
 
 clean: ## remove the environment, the demo's state and caches
-	rm -rf $(VENV) .fleet .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .bench .fleet .mypy_cache .ruff_cache .pytest_cache .hypothesis

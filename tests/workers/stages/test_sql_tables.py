@@ -246,10 +246,11 @@ def test_rows_that_are_only_typed_stay_in_the_order_of_their_files(tmp_path: Pat
             replace(bench, payload=NormalizeSql(tables={"t": "sql/t.sql"}, threads=threads))
         )
         assert isinstance(made, Produced)
-        digests.add(made.outputs[0].path.read_bytes())
+        table = made.outputs[0].path
+        digests.add(table.read_bytes())
 
     kept = [int(row["n"]) for row in content if row["n"] != "7919"]
-    assert pq.read_table(made.outputs[0].path).column("n").to_pylist() == kept
+    assert pq.read_table(table).column("n").to_pylist() == kept
     assert len(digests) == 1
 
 

@@ -1,0 +1,1 @@
+"""Ten million claim lines through the data stages, beside plain DuckDB: `python -m bench.data`."""
