@@ -36,6 +36,7 @@ SCREENS = (
     ("/workers", "Workers", "Watch", Action.FLEET_SEE),
     ("/dead-letters", "Dead letters", "Act", Action.FLEET_SEE),
     ("/approvals", "Approvals", "Act", Action.FLEET_SEE),
+    ("/schedules", "Schedules", "Act", Action.FLEET_SEE),
     ("/artifacts", "Artifacts", "Explain", Action.ARTIFACT_SEE),
     ("/policies", "Policies", "Explain", Action.FLEET_SEE),
     ("/audit", "Audit", "Explain", Action.FLEET_SEE),

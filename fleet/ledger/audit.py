@@ -17,6 +17,7 @@ from fleet.ledger.paging import Page, cursor_of, values_of
 from fleet.ledger.types import AnyRow, Text, from_micros, micros
 
 _j, _v, _e = tables.redrive_job.c, tables.vote.c, tables.event.c
+_s = tables.audit.c
 
 
 class Act(Fact):
@@ -99,6 +100,18 @@ def _a_vote(row: AnyRow) -> Act:
     )
 
 
+def _a_switch(row: AnyRow) -> Act:
+    changes = "schedule.change" if row.what == "schedule" else "lane.pause"
+    return Act(
+        at=row.at,
+        actor=row.actor,
+        action=changes,
+        on=f"{row.action} {row.what} {row.name}",
+        reason=row.reason,
+        facts=row.facts or {},
+    )
+
+
 def _an_event(row: AnyRow) -> Act:
     facts = row.facts or {}
     return Act(
@@ -125,6 +138,11 @@ _KINDS: tuple[tuple[Select[Any], Any, Callable[[AnyRow], Act]], ...] = (
         ),
         _v.at,
         _a_vote,
+    ),
+    (
+        select(_s.at, _s.what, _s.name, _s.action, _s.actor, _s.reason, _s.facts),
+        _s.at,
+        _a_switch,
     ),
     (
         select(_e.at, _e.run, _e.task, _e.actor, _e.detail, _e.facts).where(

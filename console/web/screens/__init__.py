@@ -10,6 +10,7 @@ from console.web.screens import (
     policies,
     run,
     runs,
+    schedules,
     task,
     workers,
 )
@@ -23,6 +24,7 @@ SERVED = (
     workers.serve,
     dead_letters.serve,
     approvals.serve,
+    schedules.serve,
     artifacts.serve,
     policies.serve,
     audit.serve,

@@ -6,9 +6,11 @@ from datetime import datetime
 from fastapi import FastAPI, Response
 
 from console.web.bus_view import Depths
+from console.web.faults import Unusable
 from console.web.render import page
 from console.web.screens.overview import LaneView, lane_views
-from console.web.visit import FleetVisited, Visit
+from console.web.visit import Acting, FleetVisited, Visit
+from contracts.access import Action
 from contracts.lane import Lane
 from contracts.states import State
 from fleet.bus.bus import INTAKE_QUEUE
@@ -58,7 +60,24 @@ def serve(app: FastAPI) -> None:
             queues=_queues(visit, views, depths),
             others=[view for name, view in views.items() if name not in _names(visit)],
             depths=depths,
+            paused=[row for row in visit.site.reader.pauses() if row.what == "pipeline"],
+            pipelines=visit.site.browser.pipelines(),
+            slots=visit.site.reader.slots(),
+            pause_refused=visit.refused(Action.LANE_PAUSE),
         )
+
+    @app.post("/lanes/pause")
+    def pause(visit: FleetVisited, form: Acting) -> Response:
+        visit.must(Action.LANE_PAUSE)
+        what, sign, name = form.get("name", "").partition(":")
+        if not sign or what not in ("lane", "pipeline"):
+            raise Unusable("which lane, or which pipeline?")
+        resume = form.get("way") == "resume"
+        asked = {"requester": visit.identity.name, "reason": form.said("reason", "why")}
+        with visit.intake() as intake:
+            intake.pause(what, name, asked, resume=resume)
+        said = "goes on." if resume else "is paused: nothing new starts, and what runs goes on."
+        return visit.back_to("/lanes", f"The {what} {name} {said}")
 
 
 def _queues(visit: Visit, views: dict[str, LaneView], depths: Depths) -> list[QueueView]:

@@ -1,8 +1,9 @@
 """Overview: what needs attention first, then how each lane does."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
@@ -95,82 +96,66 @@ def concerns(
     visit: Visit, attention: Attention, lanes: list[LaneView], depths: Depths
 ) -> list[Concern]:
     """What needs people, the grave first."""
-    found = [
-        Concern(
-            grave=True,
-            text=f"Lane {lane.name} has work and no worker",
-            detail=f"{lane.row.states.get(State.QUEUED, 0):,} tasks queued; start a worker of it",
-            href="/workers",
-        )
-        for lane in lanes
-        if lane.row.states.get(State.QUEUED) and not lane.workers
-    ]
-    for lane in lanes:
-        oldest = lane.row.oldest_queued
-        if lane.workers and oldest is not None and visit.now - oldest > LATE:
-            found.append(
-                Concern(
-                    grave=True,
-                    text=f"Lane {lane.name} falls behind",
-                    detail=f"its oldest task has been queued for {span(visit.now - oldest)}",
-                    href="/lanes",
-                )
-            )
+    found = [concern for lane in lanes for concern in _of_lane(lane, visit.now)]
     if attention.held:
         expiry = attention.next_expiry
         left = "" if expiry is None else f"; the first expires in {span(expiry - visit.now)}"
-        found.append(
-            Concern(
-                grave=True,
-                text=_counted(attention.held, "task waits", "tasks wait") + " for approval",
-                detail=f"held until people have a word{left}",
-                href="/approvals",
-            )
-        )
+        text = _counted(attention.held, "task waits", "tasks wait") + " for approval"
+        found.append(_grave(text, f"held until people have a word{left}", "/approvals"))
     if depths.trouble:
-        found.append(
-            Concern(
-                grave=True, text="Queue depths are not known", detail=depths.trouble, href="/lanes"
-            )
+        found.append(_grave("Queue depths are not known", depths.trouble, "/lanes"))
+    found += [
+        Concern(grave=False, text=_counted(count, one, many), detail=detail, href=href)
+        for count, one, many, detail, href in (
+            (
+                attention.dead,
+                "dead letter",
+                "dead letters",
+                "grouped by cause; redrive what was mended",
+                "/dead-letters",
+            ),
+            (
+                attention.parked,
+                "task is parked",
+                "tasks are parked",
+                "no worker here knows their kind yet",
+                "/dead-letters",
+            ),
+            (
+                attention.runs_failed,
+                "run of the last day failed",
+                "runs of the last day failed",
+                "each says which task and why",
+                "/runs?state=failed",
+            ),
+            (
+                attention.workers_gone,
+                "worker left within the hour",
+                "workers left within the hour",
+                "their tasks were taken over",
+                "/workers",
+            ),
         )
-    if attention.dead:
-        found.append(
-            Concern(
-                grave=False,
-                text=_counted(attention.dead, "dead letter", "dead letters"),
-                detail="grouped by cause; redrive what was mended",
-                href="/dead-letters",
-            )
-        )
-    if attention.parked:
-        found.append(
-            Concern(
-                grave=False,
-                text=_counted(attention.parked, "task is parked", "tasks are parked"),
-                detail="no worker here knows their kind yet",
-                href="/dead-letters",
-            )
-        )
-    if attention.runs_failed:
-        found.append(
-            Concern(
-                grave=False,
-                text=_counted(attention.runs_failed, "run", "runs") + " of the last day failed",
-                detail="each says which task and why",
-                href="/runs?state=failed",
-            )
-        )
-    if attention.workers_gone:
-        found.append(
-            Concern(
-                grave=False,
-                text=_counted(attention.workers_gone, "worker", "workers")
-                + " left within the hour",
-                detail="their tasks were taken over",
-                href="/workers",
-            )
-        )
+        if count
+    ]
     return sorted(found, key=lambda concern: not concern.grave)
+
+
+def _of_lane(lane: LaneView, now: datetime) -> Iterator[Concern]:
+    queued, oldest = lane.row.states.get(State.QUEUED, 0), lane.row.oldest_queued
+    if (pause := lane.row.paused) is not None:
+        text, detail = f"Lane {lane.name} is paused", f"by {pause.actor}: {pause.reason}"
+        yield Concern(grave=False, text=text, detail=detail, href="/lanes")
+    elif queued and not lane.workers:
+        detail = f"{queued:,} tasks queued; start a worker of it"
+        yield _grave(f"Lane {lane.name} has work and no worker", detail, "/workers")
+    elif oldest is not None and now - oldest > LATE:
+        detail = f"its oldest task has been queued for {span(now - oldest)}"
+        yield _grave(f"Lane {lane.name} falls behind", detail, "/lanes")
+
+
+def _grave(text: str, detail: str, href: str) -> Concern:
+    return Concern(grave=True, text=text, detail=detail, href=href)
 
 
 def _together(lanes: list[LaneView]) -> Trend:

@@ -9,9 +9,13 @@ import pytest
 
 from console.web.bus_view import BusView
 from contracts.access import Role
+from contracts.artifact import Scope
+from contracts.schedule import Schedule
 from fleet.bus.admin import Counts
 from fleet.ledger.ledger import Ledger
+from fleet.ledger.pauses import Pause
 from fleet.ledger.rows import NewRedrive, Selection
+from fleet.ledger.schedules import Put
 from tests.console.ledgers import HOSTILE, Home
 from tests.console.web.conftest import HomeClock, Web, a_web
 from tests.console.web.test_access import csrf_in
@@ -24,6 +28,7 @@ SCREENS = (
     "/workers",
     "/dead-letters",
     "/approvals",
+    "/schedules",
     "/artifacts",
     "/policies",
     "/audit",
@@ -143,3 +148,51 @@ def test_the_fleets_screens_are_closed_to_a_tenants_people(web: Web, path: str) 
 
     assert theirs.get(path).status_code == 403
     assert "belongs to the whole fleet" in theirs.get("/runs").text
+
+
+def test_schedules_and_pauses_say_who_and_why(web: Web, home: Home) -> None:
+    """A paused schedule with its coming times, a paused lane, and both in the audit."""
+    schedule = Schedule(
+        name="nightly",
+        cron="30 2 * * *",
+        zone="Europe/Berlin",
+        pipeline="guarantee_report",
+        scope=Scope(tenant="acme"),
+        requester="ana",
+    )
+
+    async def act() -> None:
+        async with await Ledger.open(home.url) as ledger:
+            await ledger.put_schedule(
+                Put(
+                    schedule=schedule,
+                    next_fire=schedule.next(home.now),
+                    actor="ana",
+                    reason="every night",
+                    now=home.now,
+                )
+            )
+            await ledger.pause(
+                Pause(
+                    what="lane",
+                    name="mirror",
+                    resume=False,
+                    actor="ada",
+                    reason="the source is down",
+                    now=home.now,
+                )
+            )
+
+    asyncio.run(act())
+    browser = web.somebody(Role.VIEWER)
+
+    assert "2026-01-06 01:30:00Z" in words(browser.get("/schedules").text)
+    one = browser.get("/schedules/nightly").text
+    assert 'value="pause" disabled' in one
+    assert "2026-01-07 01:30:00Z" in words(one)
+    assert browser.get("/schedules/other").status_code == 404
+    assert "by ada since" in words(browser.get("/lanes").text)
+    assert "Lane mirror is paused" in words(browser.get("/").text)
+    audit = words(browser.get("/audit").text)
+    assert "ada lane.pause pause lane mirror the source is down" in audit
+    assert "ana schedule.change" in audit

@@ -163,7 +163,7 @@ async function keyboard(page) {
 }
 
 async function everyPage(page, name) {
-  const paths = ["/", "/runs", "/lanes", "/workers", "/dead-letters", "/approvals", "/artifacts", "/policies", "/audit",
+  const paths = ["/", "/runs", "/lanes", "/workers", "/dead-letters", "/approvals", "/schedules", "/artifacts", "/policies", "/audit",
     `/runs/${given.held}`, `/runs/${given.held}/tasks`, `/runs/${given.broken}/compare/${given.held}`];
   for (const path of paths) {
     await page.goto(base + path);
