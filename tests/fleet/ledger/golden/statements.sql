@@ -14,6 +14,8 @@ INSERT INTO event (at, run, task, actor, old, new, detail) SELECT ? AS anon_1, t
 FROM task 
 WHERE task.run IN (?) AND task.state = ? AND task.epoch = ?;
 
+INSERT INTO event (seq, at, run, actor, new, detail) VALUES (?, ?, ?, ?, ?, ?);
+
 INSERT INTO redrive_item (job, position, task, attempt, fingerprint, state) SELECT ? AS anon_1, row_number() OVER (ORDER BY coalesce(task.ended, task.queued, task.deadline), task.task) - ? AS anon_2, task.task, task.attempt, task.fingerprint, ? AS anon_3 
 FROM task 
 WHERE task.state IN ('failed', 'dead', 'denied', 'parked') AND NOT (EXISTS (SELECT * 
@@ -62,6 +64,10 @@ SELECT TOP ? dead_letter.queue, dead_letter.message_id, dead_letter.sequence_num
 FROM dead_letter LEFT OUTER JOIN task ON task.task = dead_letter.task 
 WHERE dead_letter.taken_up IS NULL ORDER BY dead_letter.at DESC, dead_letter.queue, dead_letter.sequence_number DESC;
 
+SELECT TOP ? event.seq, event.run, event.task 
+FROM event 
+WHERE event.seq > ? ORDER BY event.seq DESC;
+
 SELECT TOP ? redrive_item.job, redrive_item.position, redrive_item.task, redrive_item.attempt, redrive_item.queue, redrive_item.message_id, redrive_item.sequence_number, redrive_item.fingerprint, redrive_item.state, redrive_item.became, redrive_item.at, redrive_item.note 
 FROM redrive_item 
 WHERE redrive_item.job = ? AND redrive_item.position >= ? ORDER BY redrive_item.position;
@@ -77,6 +83,13 @@ SELECT TOP ? run.run
 FROM run 
 WHERE run.run >= ? AND run.run < ? ORDER BY run.run;
 
+SELECT TOP ? run.run, run.pipeline, run.tenant, run.requester, run.state, run.tasks, run.open_tasks, run.submitted, run.ended, run.deadline 
+FROM run 
+WHERE run.submitted <= ? AND (run.submitted < ? OR run.submitted = ? AND run.run < ?) ORDER BY run.submitted DESC, run.run DESC;
+
+SELECT TOP ? run.run, run.pipeline, run.tenant, run.requester, run.state, run.tasks, run.open_tasks, run.submitted, run.ended, run.deadline 
+FROM run ORDER BY run.submitted DESC, run.run DESC;
+
 SELECT TOP ? run.run, run.tenant, run.request_key, run.pipeline, run.requester, run.state, run.failing, run.cancel_requested, run.tasks, run.open_tasks, run.submitted, run.ended, run.deadline, run.traceparent, run.request, run.graph, run.admitted, run.lane_limits, run.counted_day, run.counted_tasks, run.counted_us 
 FROM run 
 WHERE run.pipeline = ? AND run.tenant = ? ORDER BY run.submitted DESC, run.run DESC;
@@ -91,6 +104,17 @@ WHERE run.tenant = ? ORDER BY run.submitted DESC, run.run DESC;
 
 SELECT TOP ? run.run, run.tenant, run.request_key, run.pipeline, run.requester, run.state, run.failing, run.cancel_requested, run.tasks, run.open_tasks, run.submitted, run.ended, run.deadline, run.traceparent, run.request, run.graph, run.admitted, run.lane_limits, run.counted_day, run.counted_tasks, run.counted_us 
 FROM run ORDER BY run.submitted DESC, run.run DESC;
+
+SELECT TOP ? stretch.run, stretch.pipeline, stretch.tenant, stretch.requester, stretch.state, stretch.tasks, stretch.open_tasks, stretch.submitted, stretch.ended, stretch.deadline, stretch.request 
+FROM (SELECT TOP ? run.run AS run, run.pipeline AS pipeline, run.tenant AS tenant, run.requester AS requester, run.state AS state, run.tasks AS tasks, run.open_tasks AS open_tasks, run.submitted AS submitted, run.ended AS ended, run.deadline AS deadline, run.request AS request 
+FROM run 
+WHERE run.submitted <= ? AND (run.submitted < ? OR run.submitted = ? AND run.run < ?) ORDER BY run.submitted DESC, run.run DESC) AS stretch 
+WHERE stretch.run LIKE ? ESCAPE '!' OR stretch.request LIKE ? ESCAPE '!' ORDER BY stretch.submitted DESC, stretch.run DESC;
+
+SELECT TOP ? stretch.run, stretch.pipeline, stretch.tenant, stretch.requester, stretch.state, stretch.tasks, stretch.open_tasks, stretch.submitted, stretch.ended, stretch.deadline, stretch.request 
+FROM (SELECT TOP ? run.run AS run, run.pipeline AS pipeline, run.tenant AS tenant, run.requester AS requester, run.state AS state, run.tasks AS tasks, run.open_tasks AS open_tasks, run.submitted AS submitted, run.ended AS ended, run.deadline AS deadline, run.request AS request 
+FROM run ORDER BY run.submitted DESC, run.run DESC) AS stretch 
+WHERE stretch.run LIKE ? ESCAPE '!' OR stretch.request LIKE ? ESCAPE '!' ORDER BY stretch.submitted DESC, stretch.run DESC;
 
 SELECT TOP ? task.task 
 FROM task 
@@ -186,6 +210,10 @@ SELECT decision.task, decision.epoch, decision.position, decision.recorded, deci
 FROM decision 
 WHERE decision.task = ? ORDER BY decision.epoch, decision.position;
 
+SELECT event.seq 
+FROM event 
+WHERE event.seq > ?;
+
 SELECT event.seq, event.at, event.run, event.task, event.actor, event.old, event.new, event.detail, event.facts 
 FROM event 
 WHERE event.run = ? AND event.task IS NULL OR event.task IN (SELECT task.task 
@@ -201,6 +229,9 @@ FROM input
 WHERE input.task = ? AND input.epoch = (SELECT max(input.epoch) AS max_1 
 FROM input 
 WHERE input.task = ?) ORDER BY input.position;
+
+SELECT max(event.seq) AS max_1 
+FROM event;
 
 SELECT outbox.seq, outbox.queue, outbox.envelope, outbox.not_before 
 FROM outbox 
@@ -308,11 +339,28 @@ SELECT span.trace_id, span.span_id, span.parent_id, span.name, span.kind, span.s
 FROM span 
 WHERE span.trace_id = ? ORDER BY span.start_ns, span.span_id;
 
+SELECT stretch.submitted, stretch.run 
+FROM (SELECT TOP ? run.run AS run, run.pipeline AS pipeline, run.tenant AS tenant, run.requester AS requester, run.state AS state, run.tasks AS tasks, run.open_tasks AS open_tasks, run.submitted AS submitted, run.ended AS ended, run.deadline AS deadline, run.request AS request 
+FROM run 
+WHERE run.submitted <= ? AND (run.submitted < ? OR run.submitted = ? AND run.run < ?) ORDER BY run.submitted DESC, run.run DESC) AS stretch ORDER BY stretch.submitted DESC, stretch.run DESC
+ OFFSET ? ROWS
+ FETCH FIRST ? ROWS ONLY;
+
+SELECT stretch.submitted, stretch.run 
+FROM (SELECT TOP ? run.run AS run, run.pipeline AS pipeline, run.tenant AS tenant, run.requester AS requester, run.state AS state, run.tasks AS tasks, run.open_tasks AS open_tasks, run.submitted AS submitted, run.ended AS ended, run.deadline AS deadline, run.request AS request 
+FROM run ORDER BY run.submitted DESC, run.run DESC) AS stretch ORDER BY stretch.submitted DESC, stretch.run DESC
+ OFFSET ? ROWS
+ FETCH FIRST ? ROWS ONLY;
+
 SELECT task.lane, max(task.queued) AS queued, max(anon_1.started) AS at 
 FROM task JOIN (SELECT attempt.task AS task, attempt.started AS started 
 FROM attempt
  OFFSET 0 ROWS
  FETCH FIRST ? ROWS ONLY) AS anon_1 ON anon_1.task = task.task GROUP BY task.lane;
+
+SELECT task.lane, task.ended / ? AS minute, task.state, count(*) AS tasks 
+FROM task 
+WHERE task.ended IS NOT NULL AND task.ended >= ? AND task.ended < ? GROUP BY task.lane, task.ended / ?, task.state;
 
 SELECT task.lane, task.state, count(*) AS tasks, min(task.queued) AS oldest 
 FROM task 
