@@ -4,6 +4,18 @@ DELETE FROM outbox WHERE outbox.task IN (SELECT task.task
 FROM task 
 WHERE task.run = ? AND task.state = ?);
 
+DELETE FROM pause WHERE pause.what = ? AND pause.name = ?;
+
+DELETE FROM put_off WHERE put_off.[key] IN (?) AND NOT (EXISTS (SELECT * 
+FROM task 
+WHERE put_off.task = task.task AND put_off.attempt = task.attempt AND (task.state = ? OR task.state = ?)));
+
+DELETE FROM put_off WHERE put_off.task = ?;
+
+DELETE FROM slot WHERE slot.task = ?;
+
+INSERT INTO audit (at, what, name, action, actor, reason, facts) OUTPUT inserted.seq VALUES (?, ?, ?, ?, ?, ?, ?);
+
 INSERT INTO dead_letter (queue, message_id, sequence_number, task, disposition, reason, description, size, at, fingerprint, kind, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 INSERT INTO event (at, run, task, actor, old, new, detail) SELECT ? AS anon_1, task.run, task.task, ? AS anon_2, task.state, ? AS anon_3, ? AS anon_4 
@@ -15,6 +27,10 @@ FROM task
 WHERE task.run IN (?) AND task.state = ? AND task.epoch = ?;
 
 INSERT INTO event (seq, at, run, actor, new, detail) VALUES (?, ?, ?, ?, ?, ?);
+
+INSERT INTO pause (what, name, actor, reason, at) VALUES (?, ?, ?, ?, ?);
+
+INSERT INTO put_off (task, attempt, run, lane, pipeline, tenant, [key], rank, turn, since, slots) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 INSERT INTO redrive_item (job, position, task, attempt, fingerprint, state) SELECT ? AS anon_1, row_number() OVER (ORDER BY coalesce(task.ended, task.queued, task.deadline), task.task) - ? AS anon_2, task.task, task.attempt, task.fingerprint, ? AS anon_3 
 FROM task 
@@ -36,6 +52,10 @@ INSERT INTO run (run, tenant, request_key, pipeline, requester, state, cancel_re
 
 INSERT INTO run (run, tenant, request_key, pipeline, requester, state, cancel_requested, tasks, open_tasks, submitted, ended, deadline, traceparent, request, graph, admitted, lane_limits, counted_day, counted_tasks, counted_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
+INSERT INTO slot ([key], task, attempt, epoch) VALUES (?, ?, ?, ?);
+
+INSERT INTO slot_key ([key], running, starts, per, paced, turn) VALUES (?, ?, ?, ?, ?, ?);
+
 INSERT INTO tenant_use (tenant, day, tasks, compute_us) VALUES (?, ?, ?, ?);
 
 INSERT INTO worker (worker, lanes, facts, first_seen, last_seen, gone) VALUES (?, ?, ?, ?, ?, ?);
@@ -44,9 +64,19 @@ SELECT DISTINCT TOP ? task.run
 FROM task 
 WHERE task.state = 'waiting' AND task.pending = 0 ORDER BY task.run;
 
+SELECT DISTINCT put_off.[key] 
+FROM put_off JOIN task ON put_off.task = task.task AND put_off.attempt = task.attempt AND (task.state = ? OR task.state = ?) 
+WHERE put_off.[key] IN (?);
+
 SELECT DISTINCT task.lane 
 FROM task 
 WHERE task.state = 'running';
+
+SELECT DISTINCT task.lane 
+FROM task 
+WHERE task.state IN ('queued', 'retrying') AND task.ahead IS NOT NULL AND task.queued <= ? AND NOT (EXISTS (SELECT * 
+FROM put_off 
+WHERE put_off.task = task.task));
 
 SELECT DISTINCT task.lane, task.kind, task.version 
 FROM task 
@@ -59,6 +89,10 @@ WHERE task.task IN (?);
 SELECT DISTINCT task.run, task.state 
 FROM task 
 WHERE task.run IN (?) AND task.state IN (?);
+
+SELECT TOP ? audit.seq, audit.at, audit.what, audit.name, audit.action, audit.actor, audit.reason, audit.facts 
+FROM audit 
+WHERE audit.what = ? AND audit.name = ? ORDER BY audit.seq DESC;
 
 SELECT TOP ? dead_letter.queue, dead_letter.message_id, dead_letter.sequence_number, dead_letter.task, dead_letter.disposition, dead_letter.reason, dead_letter.description, dead_letter.size, dead_letter.at, dead_letter.fingerprint, dead_letter.kind, dead_letter.version, dead_letter.taken_up, dead_letter.became, task.run 
 FROM dead_letter LEFT OUTER JOIN task ON task.task = dead_letter.task 
@@ -148,6 +182,14 @@ FROM run
 WHERE run.run = task.run AND run.cancel_requested = 1))) AS dead) AS anon_1 
 WHERE anon_1.turn = ?;
 
+SELECT anon_1.task, anon_1.run, anon_1.stage, anon_1.partition, anon_1.kind, anon_1.version, anon_1.lane, anon_1.payload, anon_1.attempt, anon_1.deadline, anon_1.state, anon_1.epoch, anon_1.pipeline, anon_1.[key], anon_1.rank, anon_1.turn, anon_1.slots, anon_1.place 
+FROM (SELECT task.task AS task, task.run AS run, task.stage AS stage, task.partition AS partition, task.kind AS kind, task.version AS version, task.lane AS lane, task.payload AS payload, task.attempt AS attempt, task.deadline AS deadline, task.state AS state, task.epoch AS epoch, put_off.pipeline AS pipeline, put_off.[key] AS [key], put_off.rank AS rank, put_off.turn AS turn, put_off.slots AS slots, row_number() OVER (PARTITION BY put_off.[key] ORDER BY put_off.rank, put_off.turn, put_off.task) AS place 
+FROM put_off JOIN task ON put_off.task = task.task AND put_off.attempt = task.attempt AND (task.state = ? OR task.state = ?) 
+WHERE put_off.[key] IN (?)) AS anon_1 
+WHERE anon_1.place <= ? ORDER BY anon_1.place, anon_1.rank, anon_1.turn, anon_1.task
+ OFFSET 0 ROWS
+ FETCH FIRST ? ROWS ONLY;
+
 SELECT approval.task, approval.epoch 
 FROM approval 
 WHERE approval.state = 'open' AND approval.expires < ? ORDER BY approval.expires, approval.task
@@ -233,15 +275,35 @@ WHERE input.task = ?) ORDER BY input.position;
 SELECT max(event.seq) AS max_1 
 FROM event;
 
-SELECT outbox.seq, outbox.queue, outbox.envelope, outbox.not_before 
-FROM outbox 
-WHERE outbox.relayed IS NULL AND outbox.promised < ? AND outbox.run = ? ORDER BY outbox.seq
+SELECT outbox.envelope 
+FROM outbox JOIN task ON task.task = outbox.task AND task.attempt = outbox.attempt 
+WHERE task.state IN ('queued', 'retrying') AND task.ahead IS NOT NULL AND task.lane = ? AND task.queued <= ? AND NOT (EXISTS (SELECT * 
+FROM put_off 
+WHERE put_off.task = task.task)) AND NOT (EXISTS (SELECT pause.name 
+FROM pause 
+WHERE pause.what = ? AND pause.name = task.lane OR pause.what = ? AND pause.name = (SELECT run.pipeline 
+FROM run 
+WHERE run.run = task.run))) ORDER BY task.ahead, task.queued, task.task
  OFFSET 0 ROWS
  FETCH FIRST ? ROWS ONLY;
 
-SELECT outbox.seq, outbox.queue, outbox.envelope, outbox.not_before 
+SELECT outbox.seq, outbox.queue, outbox.envelope, outbox.not_before, outbox.again 
 FROM outbox 
-WHERE outbox.relayed IS NULL AND outbox.promised < ? ORDER BY outbox.seq
+WHERE outbox.relayed IS NULL AND outbox.promised < ? AND NOT (EXISTS (SELECT pause.name 
+FROM pause 
+WHERE pause.what = ? AND outbox.queue = (? + pause.name) OR pause.what = ? AND pause.name = (SELECT run.pipeline 
+FROM run 
+WHERE run.run = outbox.run))) AND outbox.run = ? ORDER BY outbox.rank, outbox.seq
+ OFFSET 0 ROWS
+ FETCH FIRST ? ROWS ONLY;
+
+SELECT outbox.seq, outbox.queue, outbox.envelope, outbox.not_before, outbox.again 
+FROM outbox 
+WHERE outbox.relayed IS NULL AND outbox.promised < ? AND NOT (EXISTS (SELECT pause.name 
+FROM pause 
+WHERE pause.what = ? AND outbox.queue = (? + pause.name) OR pause.what = ? AND pause.name = (SELECT run.pipeline 
+FROM run 
+WHERE run.run = outbox.run))) ORDER BY outbox.rank, outbox.seq
  OFFSET 0 ROWS
  FETCH FIRST ? ROWS ONLY;
 
@@ -272,6 +334,30 @@ WHERE output.task IN (?) AND output.produced = 1;
 SELECT output.task, output.stage, output.partition, output.epoch, output.recorded, output.pointer 
 FROM output 
 WHERE output.run = ? ORDER BY output.stage, output.partition, output.epoch, output.name, output.position;
+
+SELECT pause.name 
+FROM pause 
+WHERE pause.what = ? AND pause.name = ?;
+
+SELECT pause.what, pause.name 
+FROM pause;
+
+SELECT pause.what, pause.name, pause.actor, pause.reason, pause.at 
+FROM pause ORDER BY pause.at DESC, pause.what, pause.name;
+
+SELECT put_off.[key], count(*) AS tasks 
+FROM put_off 
+WHERE (put_off.[key] LIKE ? + '%' ESCAPE '/') GROUP BY put_off.[key];
+
+SELECT put_off.[key], count(*) AS waiting 
+FROM put_off GROUP BY put_off.[key] ORDER BY put_off.[key];
+
+SELECT put_off.[key], put_off.tenant, max(put_off.turn) AS turn 
+FROM put_off 
+WHERE put_off.[key] IN (?) GROUP BY put_off.[key], put_off.tenant;
+
+SELECT put_off.lane, count(*) AS tasks 
+FROM put_off JOIN task ON put_off.task = task.task AND put_off.attempt = task.attempt AND (task.state = ? OR task.state = ?) GROUP BY put_off.lane;
 
 SELECT redrive_item.position, redrive_item.task, redrive_item.attempt 
 FROM redrive_item 
@@ -335,6 +421,35 @@ SELECT run.tenant, count(*) AS number
 FROM run 
 WHERE run.state = 'running' AND run.counted_day IS NOT NULL GROUP BY run.tenant;
 
+SELECT slot.[key], count(*) AS held 
+FROM slot JOIN task ON task.task = slot.task 
+WHERE slot.[key] IN (?) AND (task.state = ? AND task.epoch = slot.epoch OR (task.state = ? OR task.state = ?) AND task.attempt = slot.attempt AND task.epoch + ? = slot.epoch) GROUP BY slot.[key];
+
+SELECT slot.[key], count(*) AS held 
+FROM slot JOIN task ON task.task = slot.task 
+WHERE task.state = ? AND task.epoch = slot.epoch OR (task.state = ? OR task.state = ?) AND task.attempt = slot.attempt AND task.epoch + ? = slot.epoch GROUP BY slot.[key];
+
+SELECT slot.[key], slot.task 
+FROM slot JOIN task ON task.task = slot.task 
+WHERE slot.task IN (?) AND (task.state = ? AND task.epoch = slot.epoch OR (task.state = ? OR task.state = ?) AND task.attempt = slot.attempt AND task.epoch + ? = slot.epoch);
+
+SELECT slot_key.[key], slot_key.paced, slot_key.turn 
+FROM slot_key 
+WHERE slot_key.[key] IN (?);
+
+SELECT slot_key.[key], slot_key.running, slot_key.starts, slot_key.per, slot_key.paced 
+FROM slot_key 
+WHERE slot_key.[key] IN (SELECT put_off.[key] 
+FROM put_off) ORDER BY slot_key.[key];
+
+SELECT slot_key.[key], slot_key.running, slot_key.starts, slot_key.per, slot_key.paced, slot_key.turn 
+FROM slot_key 
+WHERE slot_key.[key] IN (?);
+
+SELECT slot_key.[key], slot_key.turn 
+FROM slot_key 
+WHERE slot_key.[key] IN (?);
+
 SELECT span.trace_id, span.span_id, span.parent_id, span.name, span.kind, span.start_ns, span.end_ns, span.status, span.attributes, span.run, span.task 
 FROM span 
 WHERE span.trace_id = ? ORDER BY span.start_ns, span.span_id;
@@ -396,6 +511,10 @@ SELECT task.task, task.attempt, task.fingerprint
 FROM task 
 WHERE task.task IN (?);
 
+SELECT task.task, task.attempt, task.state, task.lease_until 
+FROM task 
+WHERE task.task IN (?);
+
 SELECT task.task, task.epoch, task.cancel_requested, run.cancel_requested AS run_cancelled 
 FROM task JOIN run ON run.run = task.run 
 WHERE task.task IN (?) AND task.state = ?;
@@ -407,6 +526,10 @@ WHERE task.state IN ('failed', 'dead', 'denied', 'parked') AND task.fingerprint 
  FETCH FIRST ? ROWS ONLY;
 
 SELECT task.task, task.fault 
+FROM task 
+WHERE task.task IN (?);
+
+SELECT task.task, task.run, task.lane, task.state 
 FROM task 
 WHERE task.task IN (?);
 
@@ -432,7 +555,13 @@ WHERE task.state IN ('queued', 'running', 'retrying', 'held', 'parked') AND task
 
 SELECT task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.attempt, task.deadline, task.state, task.epoch, task.queued 
 FROM task LEFT OUTER JOIN outbox ON outbox.task = task.task AND outbox.attempt = task.attempt 
-WHERE task.state IN ('queued', 'running', 'retrying', 'held', 'parked') AND task.state IN (?) AND task.queued < ? AND (outbox.seq IS NULL OR outbox.relayed < ?) ORDER BY task.queued, task.task
+WHERE task.state IN ('queued', 'running', 'retrying', 'held', 'parked') AND task.state IN (?) AND task.queued < ? AND (outbox.seq IS NULL OR outbox.relayed < ?) AND NOT (EXISTS (SELECT * 
+FROM put_off 
+WHERE put_off.task = task.task)) AND NOT (EXISTS (SELECT pause.name 
+FROM pause 
+WHERE pause.what = ? AND pause.name = task.lane OR pause.what = ? AND pause.name = (SELECT run.pipeline 
+FROM run 
+WHERE run.run = task.run))) ORDER BY task.queued, task.task
  OFFSET 0 ROWS
  FETCH FIRST ? ROWS ONLY;
 
@@ -440,11 +569,11 @@ SELECT task.task, task.run, task.stage, task.partition, task.kind, task.version,
 FROM task 
 WHERE task.task IN (?);
 
-SELECT task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.state, task.was, task.pending, task.attempt, task.max_attempts, task.epoch, task.token, task.queued, task.worker, task.lease_until, task.started, task.ended, task.deadline, task.fault, task.fingerprint, task.promised, task.cancel_requested 
+SELECT task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.state, task.was, task.pending, task.attempt, task.max_attempts, task.epoch, task.token, task.queued, task.worker, task.lease_until, task.started, task.ended, task.deadline, task.fault, task.ahead, task.fingerprint, task.promised, task.cancel_requested 
 FROM task 
 WHERE task.run = ? ORDER BY task.stage, task.partition;
 
-SELECT task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.state, task.was, task.pending, task.attempt, task.max_attempts, task.epoch, task.token, task.queued, task.worker, task.lease_until, task.started, task.ended, task.deadline, task.fault, task.fingerprint, task.promised, task.cancel_requested, run.traceparent 
+SELECT task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.state, task.was, task.pending, task.attempt, task.max_attempts, task.epoch, task.token, task.queued, task.worker, task.lease_until, task.started, task.ended, task.deadline, task.fault, task.ahead, task.fingerprint, task.promised, task.cancel_requested, run.traceparent 
 FROM task JOIN run ON run.run = task.run 
 WHERE task.task = ?;
 
@@ -460,6 +589,10 @@ SELECT task.task, task.run, task.state, task.was, task.attempt, task.epoch, task
 FROM outbox 
 WHERE outbox.task = task.task AND outbox.attempt = task.attempt), task.promised, ?) AS promised, run.cancel_requested AS run_cancelled 
 FROM task JOIN run ON run.run = task.run 
+WHERE task.task IN (?);
+
+SELECT task.task, task.token 
+FROM task 
 WHERE task.task IN (?);
 
 SELECT tenant_use.day, tenant_use.tasks, tenant_use.compute_us 
@@ -510,6 +643,10 @@ UPDATE run SET state=?, failing=?, cancel_requested=?, open_tasks=?, ended=? WHE
 
 UPDATE run SET state=?, failing=?, open_tasks=(run.open_tasks + ?), ended=NULL WHERE run.run = ?;
 
+UPDATE slot_key SET paced=?, turn=? WHERE slot_key.[key] = ?;
+
+UPDATE slot_key SET running=?, starts=?, per=? WHERE slot_key.[key] = ?;
+
 UPDATE task SET attempt=(task.attempt + ?), max_attempts=(task.max_attempts + ?), token=?, queued=? WHERE task.task = ? AND task.attempt = ? AND task.state = ? AND task.epoch = ?;
 
 UPDATE task SET cancel_requested=? WHERE task.task = ?;
@@ -533,6 +670,8 @@ UPDATE task SET state=?, was=task.state, ended=NULL WHERE task.run IN (?) AND ta
 UPDATE task SET state=?, was=task.state, lease_until=NULL, ended=? WHERE task.run = ? AND task.state IN (?);
 
 UPDATE task SET state=?, was=task.state, token=?, lease_until=?, ended=? WHERE task.task = ?;
+
+UPDATE task SET token=?, queued=?, ahead=? WHERE task.task = ? AND task.attempt = ? AND (task.state = ? OR task.state = ?);
 
 UPDATE tenant_use SET day=?, tasks=?, compute_us=? WHERE tenant_use.tenant = ?;
 

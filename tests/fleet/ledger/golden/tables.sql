@@ -352,3 +352,105 @@ CREATE INDEX ix_archive_at ON archive (at);
 
 UPDATE alembic_version SET version_num='0007' WHERE alembic_version.version_num = '0006';
 
+-- Running upgrade 0007 -> 0008
+
+ALTER TABLE task ADD ahead INTEGER NULL;
+
+CREATE INDEX ix_task_ahead ON task (lane, ahead, queued) WHERE state IN ('queued', 'retrying') AND ahead IS NOT NULL;
+
+ALTER TABLE outbox ADD rank INTEGER NOT NULL DEFAULT '4';
+
+ALTER TABLE outbox ADD again BIT NOT NULL DEFAULT 0;
+
+DROP INDEX ix_outbox_due ON outbox;
+
+CREATE INDEX ix_outbox_first ON outbox (rank, seq) WHERE relayed IS NULL;
+
+CREATE TABLE pause (
+    what NVARCHAR(12) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    name NVARCHAR(60) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    actor NVARCHAR(120) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    reason VARCHAR(max) NOT NULL, 
+    at BIGINT NOT NULL, 
+    CONSTRAINT pk_pause PRIMARY KEY (what, name)
+);
+
+CREATE TABLE audit (
+    seq BIGINT NOT NULL IDENTITY, 
+    at BIGINT NOT NULL, 
+    what NVARCHAR(12) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    name NVARCHAR(60) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    action NVARCHAR(12) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    actor NVARCHAR(120) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    reason VARCHAR(max) NOT NULL, 
+    facts NVARCHAR(max) NULL, 
+    CONSTRAINT pk_audit PRIMARY KEY (seq)
+);
+
+CREATE INDEX ix_audit_what_name_seq ON audit (what, name, seq);
+
+CREATE TABLE slot (
+    [key] NVARCHAR(200) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    task NVARCHAR(36) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    attempt INTEGER NOT NULL, 
+    epoch INTEGER NOT NULL, 
+    CONSTRAINT pk_slot PRIMARY KEY ([key], task)
+);
+
+CREATE TABLE slot_key (
+    [key] NVARCHAR(200) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    running INTEGER NULL, 
+    starts INTEGER NULL, 
+    per INTEGER NOT NULL, 
+    paced BIGINT NOT NULL, 
+    turn BIGINT NOT NULL, 
+    CONSTRAINT pk_slot_key PRIMARY KEY ([key])
+);
+
+CREATE TABLE put_off (
+    task NVARCHAR(36) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    attempt INTEGER NOT NULL, 
+    run NVARCHAR(36) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    lane NVARCHAR(50) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    pipeline NVARCHAR(60) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    tenant NVARCHAR(63) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    [key] NVARCHAR(200) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    rank INTEGER NOT NULL, 
+    turn BIGINT NOT NULL, 
+    since BIGINT NOT NULL, 
+    slots NVARCHAR(max) NOT NULL, 
+    CONSTRAINT pk_put_off PRIMARY KEY (task)
+);
+
+CREATE INDEX ix_put_off_key_rank_turn_task ON put_off ([key], rank, turn, task);
+
+UPDATE alembic_version SET version_num='0008' WHERE alembic_version.version_num = '0007';
+
+-- Running upgrade 0008 -> 0009
+
+CREATE TABLE schedule (
+    name NVARCHAR(60) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    spec VARCHAR(max) NOT NULL, 
+    paused BIT NOT NULL, 
+    next_fire BIGINT NULL, 
+    revision INTEGER NOT NULL, 
+    changed BIGINT NOT NULL, 
+    changed_by NVARCHAR(120) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    CONSTRAINT pk_schedule PRIMARY KEY (name)
+);
+
+CREATE INDEX ix_schedule_next_fire ON schedule (next_fire);
+
+CREATE TABLE fire (
+    schedule NVARCHAR(60) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    at BIGINT NOT NULL, 
+    outcome NVARCHAR(12) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    run NVARCHAR(36) COLLATE Latin1_General_100_BIN2 NULL, 
+    actor NVARCHAR(120) COLLATE Latin1_General_100_BIN2 NOT NULL, 
+    detail VARCHAR(max) NOT NULL, 
+    noted BIGINT NOT NULL, 
+    CONSTRAINT pk_fire PRIMARY KEY (schedule, at)
+);
+
+UPDATE alembic_version SET version_num='0009' WHERE alembic_version.version_num = '0008';
+
