@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from sqlalchemy import event
 
 from fleet.ledger.ledger import Ledger
@@ -11,6 +12,8 @@ from tests.fleet.ledger.story import CHAIN, FAN, NOW, a_run, finished, later, li
 
 async def test_no_statement_of_a_worker_reads_a_whole_table(ledger: Ledger) -> None:
     """Claims, records with all that follows, renewals, relays and spans search by an index."""
+    if ledger.engine.dialect.name != "sqlite":
+        pytest.skip("SQLite says how it searches, whatever a table holds; others choose by size")
     asked: list[tuple[str, Any]] = []
 
     def note(_: Any, __: Any, statement: str, parameters: Any, ___: Any, many: bool) -> None:
