@@ -21,7 +21,7 @@ def upgrade() -> None:
         sa.Column("rows", sa.Integer(), nullable=False),
         sa.Column("first_ended", UtcTime, nullable=False),
         sa.Column("last_ended", UtcTime, nullable=False),
-        sa.Column("pointer", sa.Text(), nullable=False),
+        sa.Column("pointer", sa.UnicodeText(), nullable=False),
         sa.PrimaryKeyConstraint("digest", name="pk_archive"),
     )
     op.create_index("ix_archive_at", "archive", ["at"])

@@ -45,7 +45,7 @@ def _pauses() -> None:
         sa.Column("what", key(12), nullable=False),
         sa.Column("name", key(60), nullable=False),
         sa.Column("actor", key(120), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("reason", sa.UnicodeText(), nullable=False),
         sa.Column("at", UtcTime, nullable=False),
         sa.PrimaryKeyConstraint("what", "name", name="pk_pause"),
     )
@@ -57,7 +57,7 @@ def _pauses() -> None:
         sa.Column("name", key(60), nullable=False),
         sa.Column("action", key(12), nullable=False),
         sa.Column("actor", key(120), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("reason", sa.UnicodeText(), nullable=False),
         sa.Column("facts", Json, nullable=True),
         sa.PrimaryKeyConstraint("seq", name="pk_audit"),
     )

@@ -15,7 +15,7 @@ def upgrade() -> None:
     op.create_table(
         "schedule",
         sa.Column("name", key(60), nullable=False),
-        sa.Column("spec", sa.Text(), nullable=False),
+        sa.Column("spec", sa.UnicodeText(), nullable=False),
         sa.Column("paused", sa.Boolean(), nullable=False),
         sa.Column("next_fire", UtcTime, nullable=True),
         sa.Column("revision", sa.Integer(), nullable=False),
@@ -31,7 +31,7 @@ def upgrade() -> None:
         sa.Column("outcome", key(12), nullable=False),
         sa.Column("run", key(), nullable=True),
         sa.Column("actor", key(120), nullable=False),
-        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("detail", sa.UnicodeText(), nullable=False),
         sa.Column("noted", UtcTime, nullable=False),
         sa.PrimaryKeyConstraint("schedule", "at", name="pk_fire"),
     )

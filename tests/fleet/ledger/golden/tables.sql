@@ -344,7 +344,7 @@ CREATE TABLE archive (
     rows INTEGER NOT NULL, 
     first_ended BIGINT NOT NULL, 
     last_ended BIGINT NOT NULL, 
-    pointer VARCHAR(max) NOT NULL, 
+    pointer NVARCHAR(max) NOT NULL, 
     CONSTRAINT pk_archive PRIMARY KEY (digest)
 );
 
@@ -370,7 +370,7 @@ CREATE TABLE pause (
     what NVARCHAR(12) COLLATE Latin1_General_100_BIN2 NOT NULL, 
     name NVARCHAR(60) COLLATE Latin1_General_100_BIN2 NOT NULL, 
     actor NVARCHAR(120) COLLATE Latin1_General_100_BIN2 NOT NULL, 
-    reason VARCHAR(max) NOT NULL, 
+    reason NVARCHAR(max) NOT NULL, 
     at BIGINT NOT NULL, 
     CONSTRAINT pk_pause PRIMARY KEY (what, name)
 );
@@ -382,7 +382,7 @@ CREATE TABLE audit (
     name NVARCHAR(60) COLLATE Latin1_General_100_BIN2 NOT NULL, 
     action NVARCHAR(12) COLLATE Latin1_General_100_BIN2 NOT NULL, 
     actor NVARCHAR(120) COLLATE Latin1_General_100_BIN2 NOT NULL, 
-    reason VARCHAR(max) NOT NULL, 
+    reason NVARCHAR(max) NOT NULL, 
     facts NVARCHAR(max) NULL, 
     CONSTRAINT pk_audit PRIMARY KEY (seq)
 );
@@ -430,7 +430,7 @@ UPDATE alembic_version SET version_num='0008' WHERE alembic_version.version_num 
 
 CREATE TABLE schedule (
     name NVARCHAR(60) COLLATE Latin1_General_100_BIN2 NOT NULL, 
-    spec VARCHAR(max) NOT NULL, 
+    spec NVARCHAR(max) NOT NULL, 
     paused BIT NOT NULL, 
     next_fire BIGINT NULL, 
     revision INTEGER NOT NULL, 
@@ -447,7 +447,7 @@ CREATE TABLE fire (
     outcome NVARCHAR(12) COLLATE Latin1_General_100_BIN2 NOT NULL, 
     run NVARCHAR(36) COLLATE Latin1_General_100_BIN2 NULL, 
     actor NVARCHAR(120) COLLATE Latin1_General_100_BIN2 NOT NULL, 
-    detail VARCHAR(max) NOT NULL, 
+    detail NVARCHAR(max) NOT NULL, 
     noted BIGINT NOT NULL, 
     CONSTRAINT pk_fire PRIMARY KEY (schedule, at)
 );
