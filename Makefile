@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format clean lock conformance simulate chaos fuzz chaos-localbus chaos-redrive bench-localbus \
+.PHONY: demo test lint format clean lock conformance simulate chaos fuzz fuzz-http chaos-localbus chaos-redrive bench-localbus \
 	image-check ledger-conformance ledger-golden bench-blob bench bench-data
 
 demo: $(VENV)/ready ## run the main job on embedded defaults
@@ -74,6 +74,10 @@ fuzz: $(VENV)/ready ## ten minutes of hostile bytes against localbus, guided by 
 	.fuzz/bin/python -m pip install --quiet atheris==3.0.0
 	mkdir -p .fuzz/corpus/$(FUZZ) && cp tests/localbus/corpus/$(FUZZ)/* .fuzz/corpus/$(FUZZ)/
 	.fuzz/bin/python -m tests.localbus.fuzz $(FUZZ) .fuzz/corpus/$(FUZZ) -max_total_time=600 -rss_limit_mb=1024 -timeout=10
+
+fuzz-http: $(VENV)/ready ## many requests that schemathesis makes from the HTTP API's document; no 5xx
+	FUZZ_HTTP_EXAMPLES=$${FUZZ_HTTP_EXAMPLES:-300} FUZZ_HTTP_SEED=$${FUZZ_HTTP_SEED:-1} \
+		FUZZ_HTTP_PHASES=examples,coverage,fuzzing,stateful $(BIN)/python -m pytest -q --timeout 3600 tests/dispatcher/test_http_fuzz.py
 
 simulate: $(VENV)/ready ## 10,000 seeded stories in virtual time: lost locks, crashes, failed commits, clock jumps
 	$(BIN)/python -m tests.simulation --planted

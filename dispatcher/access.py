@@ -102,9 +102,16 @@ async def checked(request: Request) -> None:
     why = "This operation is closed." if action is None else refusal(found.identity, action)
     if why is not None:
         raise Forbidden(why)
-    if await request.body():
-        _must_be_own_name(found.identity, await request.json())
+    _must_be_own_name(found.identity, await _said(request))
     request.state.identity = found.identity
+
+
+async def _said(request: Request) -> Any:
+    """The body where it is JSON: no operation takes another, and it is theirs to refuse it."""
+    try:
+        return await request.json()
+    except (ValueError, RecursionError):
+        return None
 
 
 def _asker(request: Request) -> Identity:

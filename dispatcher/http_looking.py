@@ -32,6 +32,7 @@ RunId = Annotated[str, Path(description="A run's id, or a prefix that is one run
 TaskId = Annotated[str, Path(description="A task's id, or a prefix that is one task's alone.")]
 After = Annotated[str | None, Query(description="Where to go on: from the `Link` of the page.")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
+Count = Annotated[int, Path(ge=0, lt=2**31)]
 
 
 class ArtifactEntry(Fact):
@@ -182,7 +183,7 @@ def _artifacts(app: FastAPI) -> None:
         | {403: PROBLEM | {"description": "The publish gate keeps it here; the reasons."}},
     )
     def artifact(
-        looking: Looking, asker: Asker, task: str, epoch: int, position: int
+        looking: Looking, asker: Asker, task: str, epoch: Count, position: Count
     ) -> FileResponse:
         run, row = looking.browser.artifact(task, epoch, position)
         looking.run(asker, run)

@@ -131,7 +131,7 @@ def _jobs(app: FastAPI) -> None:
     def items(
         redrives: Served,
         job: JobId,
-        start: Annotated[int, Query(ge=0, description="The first position wanted.")] = 0,
+        start: Annotated[int, Query(ge=0, lt=2**31, description="The first position wanted.")] = 0,
         limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
     ) -> list[RedriveItem]:
         return redrives.items(job, start, limit)
@@ -197,7 +197,7 @@ def _resend(app: FastAPI) -> None:
     async def resend(
         resender: Resends,
         queue: Annotated[str, Path(description="The queue that it was on.")],
-        sequence_number: Annotated[int, Path(description="Its number there.")],
+        sequence_number: Annotated[int, Path(ge=0, lt=2**63, description="Its number there.")],
         body: ResendAsked,
         response: Response,
     ) -> ResendAnswer:

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Select, select, type_coerce
 
 from contracts.fact import Fact, JsonObject
 from fleet.ledger import tables
-from fleet.ledger.paging import Page, cursor_of, values_of
-from fleet.ledger.types import AnyRow, Text, from_micros, micros
+from fleet.ledger.paging import Page, cursor_of, time_of, values_of
+from fleet.ledger.types import AnyRow, Text, micros
 
 _j, _v, _e = tables.redrive_job.c, tables.vote.c, tables.event.c
 _s = tables.audit.c
@@ -41,7 +41,7 @@ def acts(connection: Connection, cursor: str | None, limit: int) -> Page[Act]:
 
     What was done in the very microsecond that a page ends with is told with it, however much.
     """
-    before = None if cursor is None else from_micros(values_of(cursor, int)[0])
+    before = None if cursor is None else time_of(values_of(cursor, int)[0])
     found = [
         told(row)
         for query, column, told in _KINDS

@@ -6,7 +6,6 @@ the page's cursor goes on behind that stretch, so that no page costs more than t
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any, Self
 
 from pydantic import AwareDatetime
@@ -18,9 +17,9 @@ from contracts.states import State
 from fleet.ledger import tables
 from fleet.ledger.database import open_reading_engine
 from fleet.ledger.errors import UnknownRow
-from fleet.ledger.paging import Page, below, cursor_of, values_of
+from fleet.ledger.paging import Page, below, cursor_of, time_of, values_of
 from fleet.ledger.rows import ArtifactRow, AttemptRow, RunRow, TaskRow
-from fleet.ledger.types import from_micros, micros
+from fleet.ledger.types import micros
 from fleet.ledger.views import an_attempt, run_fields, task_fields
 
 STRETCH = 4000
@@ -415,18 +414,11 @@ def _of_filter(wanted: RunFilter) -> Iterable[ColumnElement[bool]]:
 
 def _below_run(cursor: str) -> ColumnElement[bool]:
     submitted, run = values_of(cursor, int, str)
-    return below((_r.submitted, _r.run), (_time(submitted), run))
+    return below((_r.submitted, _r.run), (time_of(submitted), run))
 
 
 def _after_run(row: Any) -> str:
     return cursor_of(micros(row.submitted), row.run)
-
-
-def _time(value: int) -> datetime:
-    try:
-        return from_micros(value)
-    except OverflowError:
-        raise UnknownRow("there is no such place in this list; begin at its top") from None
 
 
 def _escaped(text: str) -> str:

@@ -8,6 +8,7 @@ nothing is refused.
 import base64
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from pydantic import JsonValue
@@ -15,8 +16,10 @@ from sqlalchemy import ColumnElement, and_, or_
 
 from contracts.fact import Fact
 from fleet.ledger.errors import UnknownRow
+from fleet.ledger.types import from_micros
 
 T = TypeVar("T")
+_LARGEST = 2**63 - 1
 
 
 class Page(Fact, Generic[T]):
@@ -37,15 +40,36 @@ def values_of(cursor: str, *kinds: type) -> list[Any]:
     """What a cursor was made of. Raises UnknownRow where it is none of this list."""
     try:
         values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except ValueError:
+    except (ValueError, RecursionError):
         values = None
     if (
         not isinstance(values, list)
         or len(values) != len(kinds)
-        or not all(type(value) is kind for value, kind in zip(values, kinds, strict=True))
+        or not all(map(_storable, values, kinds))
     ):
-        raise UnknownRow("there is no such place in this list; begin at its top")
+        raise _nowhere()
     return values
+
+
+def time_of(value: int) -> datetime:
+    """The time in a cursor. Raises UnknownRow where it is beyond any calendar."""
+    try:
+        return from_micros(value)
+    except OverflowError:
+        raise _nowhere() from None
+
+
+def _storable(value: object, kind: type) -> bool:
+    """Whether a row can have it: of the column's kind, in 64 bits, in UTF-8."""
+    if type(value) is not kind:
+        return False
+    if isinstance(value, int):
+        return -_LARGEST <= value <= _LARGEST
+    return not isinstance(value, str) or not any("\ud800" <= c <= "\udfff" for c in value)
+
+
+def _nowhere() -> UnknownRow:
+    return UnknownRow("there is no such place in this list; begin at its top")
 
 
 def below(columns: Sequence[ColumnElement[Any]], values: Sequence[Any]) -> ColumnElement[bool]:

@@ -1,16 +1,22 @@
 """A dispatcher's parts on real files: a SQLite ledger, a folder store, the packaged rules."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
+from fastapi import FastAPI
+from opentelemetry.sdk.trace import TracerProvider
 
 import policies
 from contracts.request import RunRequest
 from dispatcher.access import Access
 from dispatcher.flow import FlowControl
+from dispatcher.http import HttpSite, create_app
 from dispatcher.intake import Intake
 from dispatcher.pipeline_folder import PipelineFolders
 from dispatcher.redrives import Redrives
@@ -20,12 +26,14 @@ from fleet.access.loopback import LoopbackTrust
 from fleet.artifacts.folder import FolderStore
 from fleet.bus.bus import open_bus
 from fleet.clock import SystemClock
+from fleet.http_server import HttpServer
 from fleet.lanes import load_lanes
 from fleet.ledger.browse import LedgerBrowser
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
 from policies.bundle import load_bundle
 from policies.gate import PolicyGate
+from tests.console.ledgers import Home
 from tests.dispatcher.pipelines import REGISTRY, a_folder
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -33,6 +41,21 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 ON_LOOPBACK = Access(identities=LoopbackTrust(), clock=SystemClock())
 """As `fleet up` has it: this machine, and no tokens."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A dispatcher that listens, and a run that has ended in its ledger."""
+
+    address: str
+    site: HttpSite
+    home: Home
+    run: str
+    app: FastAPI
+
+    async def ask(self, path: str, **query: str) -> httpx.Response:
+        async with httpx.AsyncClient(base_url=self.address) as client:
+            return await client.get(path, params=query)
 
 
 class Hands:
@@ -149,6 +172,42 @@ async def resender(ledger: Ledger, store: FolderStore, clock: Hands) -> AsyncIte
     nowhere = "Endpoint=sb://127.0.0.1:1;SharedAccessKeyName=a;SharedAccessKey=b;"
     async with open_bus(nowhere + "UseDevelopmentEmulator=true", store) as bus:
         yield Resender(ledger=ledger, bus=bus, clock=clock, chance=bytes)
+
+
+@pytest.fixture
+async def served(
+    intake: Intake,
+    redrives: Redrives,
+    resender: Resender,
+    flow: FlowControl,
+    schedules: Schedules,
+    reader: LedgerReader,
+    browser: LedgerBrowser,
+    tmp_path: Path,
+) -> AsyncIterator[Served]:
+    home = Home(tmp_path)
+    run = await asyncio.to_thread(home.run, 1)
+    site = HttpSite(
+        intake=intake,
+        redrives=redrives,
+        resender=resender,
+        flow=flow,
+        schedules=schedules,
+        pipelines=intake.pipelines,
+        reader=reader,
+        browser=browser,
+        tracer=TracerProvider().get_tracer("dispatcher"),
+        access=ON_LOOPBACK,
+    )
+    app, stop = create_app(site), asyncio.Event()
+    server = HttpServer(app, "127.0.0.1", 0)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(server.run(stop))
+        await server.listening.wait()
+        try:
+            yield Served(f"http://127.0.0.1:{server.port}", site, home, run, app)
+        finally:
+            stop.set()
 
 
 def a_request(**changes: object) -> RunRequest:

@@ -2,87 +2,24 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import httpx
 import pytest
-from fastapi import FastAPI
-from opentelemetry.sdk.trace import TracerProvider
 
 from contracts.access import Identity, Role
 from contracts.artifact import Tier
 from contracts.states import State
 from dispatcher.access import Access
 from dispatcher.client import Damaged, FleetClient, Refused, StillOpen, Unavailable
-from dispatcher.flow import FlowControl
-from dispatcher.http import HttpSite, create_app
-from dispatcher.intake import Intake
-from dispatcher.redrives import Redrives
-from dispatcher.resend import Resender
-from dispatcher.schedules import Schedules
 from fleet.access.source import Credentials, Identified
 from fleet.clock import SystemClock
-from fleet.http_server import HttpServer
-from fleet.ledger.browse import LedgerBrowser
-from fleet.ledger.reader import LedgerReader
-from tests.console.ledgers import Home
-from tests.dispatcher.conftest import ON_LOOPBACK, a_request
+from tests.dispatcher.conftest import Served, a_request
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class Served:
-    """A dispatcher that listens, and a run that has ended in its ledger."""
-
-    address: str
-    site: HttpSite
-    home: Home
-    run: str
-    app: FastAPI
-
-    async def ask(self, path: str, **query: str) -> httpx.Response:
-        async with httpx.AsyncClient(base_url=self.address) as client:
-            return await client.get(path, params=query)
-
-
-@pytest.fixture
-async def served(
-    intake: Intake,
-    redrives: Redrives,
-    resender: Resender,
-    flow: FlowControl,
-    schedules: Schedules,
-    reader: LedgerReader,
-    browser: LedgerBrowser,
-    tmp_path: Path,
-) -> AsyncIterator[Served]:
-    home = Home(tmp_path)
-    run = await asyncio.to_thread(home.run, 1)
-    site = HttpSite(
-        intake=intake,
-        redrives=redrives,
-        resender=resender,
-        flow=flow,
-        schedules=schedules,
-        pipelines=intake.pipelines,
-        reader=reader,
-        browser=browser,
-        tracer=TracerProvider().get_tracer("dispatcher"),
-        access=ON_LOOPBACK,
-    )
-    app, stop = create_app(site), asyncio.Event()
-    server = HttpServer(app, "127.0.0.1", 0)
-    async with asyncio.TaskGroup() as group:
-        group.create_task(server.run(stop))
-        await server.listening.wait()
-        try:
-            yield Served(f"http://127.0.0.1:{server.port}", site, home, run, app)
-        finally:
-            stop.set()
 
 
 async def with_client(served: Served, use: Callable[[FleetClient], _T]) -> _T:
