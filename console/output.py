@@ -29,10 +29,20 @@ def answer(line: str) -> None:
     sys.stdout.write(line + "\n")
 
 
+def as_json(told: "BaseModel") -> str:
+    """One JSON object on one line. ASCII: whatever the words in it, no terminal is steered."""
+    return told.model_dump_json(ensure_ascii=True)
+
+
+def answer_json(told: "BaseModel") -> None:
+    """One JSON object on one line."""
+    answer(as_json(told))
+
+
 def answer_rows(rows: "Iterable[BaseModel]") -> None:
     """One JSON object a line."""
     for row in rows:
-        answer(row.model_dump_json())
+        answer_json(row)
     sys.stdout.flush()
 
 

@@ -1,11 +1,15 @@
-"""`--param name=value` as the parameters of a request, typed as the pipeline says."""
+"""What people write on the command line: `--param name=value` as the pipeline types it; a time."""
 
+import re
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 
 from console.errors import Refused
 from contracts.pipeline import ParameterType
 from contracts.request import Parameter
 
+_AGO = re.compile(r"(\d{1,6})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _TRUE, _FALSE = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
 
 
@@ -26,6 +30,18 @@ def typed(given: Mapping[str, str], types: Mapping[str, ParameterType]) -> dict[
     """The values with their types. What does not fit is sent as it is: the dispatcher says what
     is wrong with it, and on which line of the pipeline."""
     return {name: _typed(value, types.get(name)) for name, value in given.items()}
+
+
+def time_of(text: str, now: datetime) -> datetime:
+    """`90m`, `24h`, `7d`: so long before `now`; or a time of ISO 8601, in UTC where it names no
+    zone. Raises Refused."""
+    try:
+        if ago := _AGO.fullmatch(text):
+            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        at = datetime.fromisoformat(text)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Refused(f"{text[:40]!r} is no time: 90m, 24h, 7d, or 2026-01-31T12:00") from None
 
 
 def _typed(value: str, kind: ParameterType | None) -> Parameter:

@@ -16,6 +16,7 @@ from fleet.settings import Settings, load_settings
 if TYPE_CHECKING:
     from console.intake import Intake
     from fleet.artifacts.store import ArtifactStore
+    from fleet.ledger.browse import LedgerBrowser
     from fleet.ledger.reader import LedgerReader
 
 
@@ -87,12 +88,21 @@ class Site:
         """The ledger, for reading. Raises Unreachable where there is none yet."""
         from fleet.ledger.reader import LedgerReader
 
+        return LedgerReader(self._ledger())
+
+    def browser(self) -> "LedgerBrowser":
+        """The ledger's lists, a page at a time. Raises Unreachable where there is none yet."""
+        from fleet.ledger.browse import LedgerBrowser
+
+        return LedgerBrowser(self._ledger())
+
+    def _ledger(self) -> str:
         if self.own_ledger and not (self.settings.home / "ledger.db").exists():
             raise Unreachable(
                 f"there is no ledger in {self.settings.home}: start the stack with `fleet up`, "
                 "or name the folder with --home"
             )
-        return LedgerReader(self.settings.ledger_reading_address)
+        return self.settings.ledger_reading_address
 
 
 def _told_by(stack: StackRecord | None, settings: Settings) -> dict[str, object]:

@@ -4,12 +4,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.commands.options import Json
+from console.commands.options import Every, Json, Watch
 from console.session import session_of
 
 if TYPE_CHECKING:
     from console.session import Session
-    from fleet.ledger.votes import ApprovalRow
 
 TaskId = Annotated[
     str, typer.Argument(metavar="TASK", help="A held task's or run's id, or its beginning.")
@@ -20,7 +19,9 @@ Approver = Annotated[
 ]
 
 
-def approvals(context: typer.Context, as_json: Json = False) -> None:
+def approvals(
+    context: typer.Context, *, watch: Watch = False, every: Every = 1.0, as_json: Json = False
+) -> None:
     """List held tasks and runs that wait for approval; what expires first comes first.
 
     A run is held before it has tasks where its tenant's allowance has no room for it: it starts
@@ -34,37 +35,19 @@ def approvals(context: typer.Context, as_json: Json = False) -> None:
     \b
     Examples:
       fleet approvals
+      fleet approvals --watch
       fleet approvals --json
     """
-    from console import output
-    from console.render.marks import clock_time, shown
+    from console.looking import Looking, show
+    from console.render.approvals import approvals_shown
 
     with session_of(context).site().reader() as reader:
-        rows = reader.approvals(1000)
-    if as_json:
-        output.answer_rows(rows)
-        return
-    if not rows:
-        output.say("nothing waits for approval")
-    for row in rows:
-        by = ", ".join(row.approved_by) or "nobody"
-        output.answer(
-            f"{row.task}  {row.pipeline} {shown(_place(row))} for {row.tenant}\n"
-            f"  asked for by {shown(row.requester)}; expires {clock_time(row.expires)}\n"
-            f"  approved by {shown(by)} ({len(row.approved_by)} of {row.needed}); "
-            f"digest {row.digest[:12]}\n"
-            f"  {row.reasons}"
+        looking = Looking(
+            look=lambda: reader.approvals(1000),
+            draw=approvals_shown,
+            nothing="nothing waits for approval",
         )
-
-
-def _place(row: "ApprovalRow") -> str:
-    if row.task == row.run:
-        return "(the run)"
-    return (
-        f"{row.stage}/{row.partition} ({row.kind})"
-        if row.partition
-        else f"{row.stage} ({row.kind})"
-    )
+        show(looking, as_json=as_json, watch=watch, every=every)
 
 
 def approve(
@@ -134,7 +117,7 @@ def _vote(
     with site.intake() as intake:
         voted = intake.vote(whole, asked)
     if as_json:
-        output.answer(voted.model_dump_json())
+        output.answer_json(voted)
     else:
         by = ", ".join(voted.approved_by) or "nobody"
         output.answer(f"{whole} is {voted.state}; approved by {by} ({voted.needed} are needed)")

@@ -63,7 +63,7 @@ def cancel(
         else:
             told = intake.cancel("tasks", task or "", asked)
     if as_json:
-        output.answer(told.model_dump_json())
+        output.answer_json(told)
         return
     what = f"task {task}" if task else f"run {told.run}"
     if told.running:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from console.commands.options import Json
+from console.commands.options import Every, Json, Watch
 from console.session import session_of
 
 
@@ -17,6 +17,8 @@ def dead_letters(
     groups: Annotated[
         bool, typer.Option("--groups", help="By cause: those with one fingerprint together.")
     ] = False,
+    watch: Watch = False,
+    every: Every = 1.0,
     as_json: Json = False,
 ) -> None:
     """List what did not get through, and why.
@@ -32,20 +34,29 @@ def dead_letters(
     Examples:
       fleet dead-letters
       fleet dead-letters --groups
+      fleet dead-letters --groups --watch
       fleet dead-letters --json
     """
     from console import output
+    from console.looking import Looking, show
     from console.render.queues import dead_table, group_table
     from fleet.clock import SystemClock
 
+    nothing = "nothing is dead-lettered"
     with session_of(context).site().reader() as reader:
-        rows = reader.dead_groups(SystemClock().now(), limit) if groups else None
-        letters = reader.dead_letters(limit) if rows is None else []
-    if as_json:
-        output.answer_rows(letters if rows is None else rows)
-    elif rows:
-        output.stdout().print(group_table(rows, plain=output.ascii_only()))
-    elif letters:
-        output.stdout().print(dead_table(letters))
-    else:
-        output.say("nothing is dead-lettered")
+        if groups:
+            of_groups = Looking(
+                look=lambda: reader.dead_groups(SystemClock().now(), limit),
+                draw=lambda rows: group_table(
+                    rows, plain=output.ascii_only(), wide=output.is_wide()
+                ),
+                nothing=nothing,
+            )
+            show(of_groups, as_json=as_json, watch=watch, every=every)
+        else:
+            of_letters = Looking(
+                look=lambda: reader.dead_letters(limit),
+                draw=lambda rows: dead_table(rows, wide=output.is_wide()),
+                nothing=nothing,
+            )
+            show(of_letters, as_json=as_json, watch=watch, every=every)

@@ -63,7 +63,7 @@ def demo(
         if keep:
             running.keep()
     if as_json:
-        output.answer(summary.model_dump_json())
+        output.answer_json(summary)
     else:
         _tell(showing, summary, site.settings.home, keep=keep)
     output.flush()

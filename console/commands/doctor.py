@@ -31,7 +31,7 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
     for finding in examine(session_of(context).home, SystemClock().now()):
         found.append(finding.verdict)
         if as_json:
-            output.answer(finding.model_dump_json())
+            output.answer_json(finding)
         else:
             output.stdout().print(line_of(finding, plain=output.ascii_only()))
         output.flush()

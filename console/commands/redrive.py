@@ -78,7 +78,7 @@ def redrive(
         if dry_run:
             preview = intake.preview(asked)
             if as_json:
-                output.answer(preview.model_dump_json())
+                output.answer_json(preview)
                 return
             output.stdout().print(preview_table(preview))
             refused = f"; {preview.refused} named are no dead letters" if preview.refused else ""
@@ -88,7 +88,7 @@ def redrive(
     if wait:
         _wait(site, job.job, timeout, as_json=as_json)
     elif as_json:
-        output.answer(job.model_dump_json())
+        output.answer_json(job)
     else:
         output.answer(f"{job.job} redrives {job.total}; follow it with `fleet redrives {job.job}`")
 
@@ -102,7 +102,10 @@ def _wait(site: "Site", job: str, timeout: float | None, *, as_json: bool) -> No
     progress = Progress(progress_line, progress_line)
     with progress.shown(), site.reader() as reader:
         ended = wait_for_redrive(reader, job, seen=progress.update, timeout=timeout)
-    output.answer(ended.model_dump_json() if as_json else progress_line(ended))
+    if as_json:
+        output.answer_json(ended)
+    else:
+        output.answer(progress_line(ended))
     output.flush()
     if ended.state != "done" or ended.refused:
         raise RunFailed(f"redrive {job} did not redrive all; see `fleet redrives {job} --items`")

@@ -60,12 +60,12 @@ def redrives(
             if as_json:
                 output.answer_rows(found)
             else:
-                output.stdout().print(item_table(found))
+                output.stdout().print(item_table(found, wide=output.is_wide()))
             return
         rows = reader.redrives(limit) if job is None else [reader.redrive(job)]
     if as_json:
         output.answer_rows(rows)
     elif rows:
-        output.stdout().print(job_table(rows))
+        output.stdout().print(job_table(rows, wide=output.is_wide()))
     else:
         output.say("no redrives")

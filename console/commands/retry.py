@@ -104,7 +104,7 @@ def _retry(site: "Site", task: str, asked: dict[str, Any], *, as_json: bool) -> 
     with intake_of(site) as intake:
         retried = intake.retry(task, asked)
     if as_json:
-        output.answer(retried.model_dump_json())
+        output.answer_json(retried)
         return
     _tell(retried.edit)
     if retried.dry_run:
@@ -125,7 +125,7 @@ def _resend(
     with intake_of(site) as intake:
         resent = intake.resend(*message, asked)
     if as_json:
-        output.answer(resent.model_dump_json())
+        output.answer_json(resent)
         return
     _tell(resent.edit)
     if resent.dry_run:

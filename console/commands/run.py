@@ -62,10 +62,10 @@ def _drawn(reader: "LedgerReader", detail: "RunDetail", *, tasks: bool) -> "Rend
     from console.render.run import drawing, task_table
     from fleet.clock import SystemClock
 
-    plain = output.ascii_only()
+    plain, wide = output.ascii_only(), output.is_wide()
     rows = reader.tasks(detail.run)
-    drawn = drawing(detail, rows, SystemClock().now(), plain=plain, wide=output.is_wide())
-    return Group(drawn, "", task_table(rows, plain=plain)) if tasks else drawn
+    drawn = drawing(detail, rows, SystemClock().now(), plain=plain, wide=wide)
+    return Group(drawn, "", task_table(rows, plain=plain, wide=wide)) if tasks else drawn
 
 
 def _followed(reader: "LedgerReader", run: str) -> "RunDetail":

@@ -321,7 +321,7 @@ def _tell(row: "ScheduleRow", *, as_json: bool) -> None:
     from console import output
 
     if as_json:
-        output.answer(row.model_dump_json())
+        output.answer_json(row)
         return
     following = "never" if row.next_fire is None else f"{row.next_fire:%Y-%m-%d %H:%M:%SZ}"
     output.answer(f"{row.schedule.name} fires next at {following}")

@@ -116,7 +116,7 @@ def submit(
         elif wait:
             _wait(running, accepted, timeout, as_json=as_json)
         elif as_json:
-            output.answer(accepted.model_dump_json())
+            output.answer_json(accepted)
         else:
             word = "submitted" if accepted.created else f"there already, {accepted.state}"
             if accepted.created and start_at is not None:
@@ -147,7 +147,7 @@ def _wait(
     with progress.shown():
         detail, tasks, result = wait_for(running, accepted, seen=progress.update, timeout=timeout)
     if as_json:
-        output.answer(result.model_dump_json())
+        output.answer_json(result)
     else:
         output.stdout().print(draw(detail, tasks, clock.now()))
         output.answer(f"\n{len(result.artifacts)} artifacts: `fleet artifacts {result.run}`")
@@ -161,7 +161,7 @@ def _tell_denied(running: "Running", accepted: "RunAccepted", *, as_json: bool) 
     from console.errors import Refused
 
     if as_json:
-        output.answer(accepted.model_dump_json())
+        output.answer_json(accepted)
     with running.site.reader() as reader:
         reasons = reader.run(accepted.run).admitted.reasons
     told = "; ".join(f"{reason.rule}: {reason.text}" for reason in reasons)

@@ -45,13 +45,14 @@ def top(
     try:
         if as_json:
             while True:
-                output.answer(looker.look().model_dump_json())
+                output.answer_json(looker.look())
                 output.flush()
                 if once:
                     return
                 time.sleep(every)
         if once or not sys.stdout.isatty():
-            output.stdout().print(picture(looker.look(), plain=output.ascii_only()))
+            drawn = picture(looker.look(), plain=output.ascii_only(), wide=output.is_wide())
+            output.stdout().print(drawn)
             return
         _live(looker, every)
     finally:

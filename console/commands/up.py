@@ -36,7 +36,7 @@ def up(context: typer.Context, workers: Workers = 2, as_json: Json = False) -> N
         stack = running.site.stack
         assert stack is not None, "it was started just now"
         if as_json:
-            output.answer(stack.model_dump_json())
+            output.answer_json(stack)
         else:
             output.answer(f"the dispatcher listens on http://{stack.http_host}:{stack.http_port}")
             output.answer(f"the console is at {console_address(stack, site.settings.home)}")

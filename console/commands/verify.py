@@ -27,7 +27,7 @@ def verify(context: typer.Context, run_id: RunId, as_json: Json = False) -> None
         run = reader.find_run(run_id)
     report = verified(site.settings.home, run)
     if as_json:
-        output.answer(report.model_dump_json())
+        output.answer_json(report)
     else:
         output.answer(report.in_words)
     if not report.same:

@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.commands.options import Json
+from console.commands.options import Every, Json, Watch
 from console.session import session_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from rich.table import Table
@@ -20,6 +21,9 @@ def workers(
     everyone: Annotated[
         bool, typer.Option("--all", help="Also those that are gone for more than a day.")
     ] = False,
+    *,
+    watch: Watch = False,
+    every: Every = 1.0,
     as_json: Json = False,
 ) -> None:
     """Show the worker processes: live ones first, then those that are gone.
@@ -34,29 +38,34 @@ def workers(
     \b
     Examples:
       fleet workers
+      fleet workers --watch
       fleet workers --all --json
     """
     from datetime import timedelta
 
-    from console import output
+    from console.looking import Looking, show
     from fleet.clock import SystemClock
 
-    now = SystemClock().now()
+    clock = SystemClock()
     with session_of(context).site().reader() as reader:
-        rows = reader.workers()
-    if not everyone:
-        rows = [
-            row for row in rows if row.state == "live" or now - row.last_seen < timedelta(days=1)
-        ]
-    if as_json:
-        output.answer_rows(rows)
-    elif rows:
-        output.stdout().print(_table(rows, now))
-    else:
-        output.say("no worker has been seen; start some with `fleet up`")
+
+        def look() -> "list[WorkerRow]":
+            lately = clock.now() - timedelta(days=1)
+            return [
+                row
+                for row in reader.workers()
+                if everyone or row.state == "live" or row.last_seen > lately
+            ]
+
+        looking = Looking(
+            look=look,
+            draw=lambda rows: _table(rows, clock.now()),
+            nothing="no worker has been seen; start some with `fleet up`",
+        )
+        show(looking, as_json=as_json, watch=watch, every=every)
 
 
-def _table(rows: "list[WorkerRow]", now: "datetime") -> "Table":
+def _table(rows: "Sequence[WorkerRow]", now: "datetime") -> "Table":
     from rich.table import Table
 
     from console.render.marks import shown, span
@@ -75,6 +84,6 @@ def _table(rows: "list[WorkerRow]", now: "datetime") -> "Table":
             span(row.last_seen - row.first_seen),
             f"{span(now - row.last_seen)} ago",
             str(row.facts.get("left_behind", 0)),
-            ", ".join(row.lanes),
+            shown(", ".join(row.lanes)),
         )
     return table

@@ -22,6 +22,9 @@ _LOOKS: dict[State, tuple[str, str, str]] = {
     State.DEAD: ("✗", "X", "bold red"),
 }
 
+_LONGEST = 2000
+"""Characters of somebody else's words that are shown."""
+_BRIEF = 300
 _LOUDEST = (
     State.DEAD,
     State.FAILED,
@@ -64,7 +67,7 @@ def counted(states: Mapping[State, int]) -> str:
 
 
 def span(elapsed: timedelta) -> str:
-    """`0.42 s`, `12.3 s`, `3 min 05 s`, `2 h 07 min`."""
+    """`0.42 s`, `12.3 s`, `3 min 05 s`, `2 h 07 min`, `3 d 04 h`."""
     seconds = max(elapsed.total_seconds(), 0.0)
     if seconds < 10:
         return f"{seconds:.2f} s"
@@ -72,7 +75,9 @@ def span(elapsed: timedelta) -> str:
         return f"{seconds:.1f} s"
     if seconds < 3600:
         return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
-    return f"{int(seconds) // 3600} h {int(seconds) % 3600 // 60:02d} min"
+    if seconds < 48 * 3600:
+        return f"{int(seconds) // 3600} h {int(seconds) % 3600 // 60:02d} min"
+    return f"{int(seconds) // 86400} d {int(seconds) % 86400 // 3600:02d} h"
 
 
 def clock_time(at: datetime) -> str:
@@ -80,11 +85,35 @@ def clock_time(at: datetime) -> str:
     return at.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def shown(text: str) -> str:
-    """`text` that somebody else wrote, unable to steer the terminal: control characters marked."""
+def shown(text: str, most: int = _LONGEST) -> str:
+    """`text` that somebody else wrote, unable to steer the terminal: control characters marked.
+
+    Of a very long text the beginning: the whole is in --json.
+    """
+    if len(text) > most:
+        text = text[:most] + f"… ({len(text):,} characters)"
     return "".join(
         c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
     )
+
+
+def brief(text: str) -> str:
+    """The same for a row of a list: a look at one thing tells more."""
+    return shown(text, _BRIEF)
+
+
+_SHORT = 23
+"""Characters of an id where there is little room: every command takes a beginning."""
+
+
+def short(id_: str, *, wide: bool) -> str:
+    """An id in a table: whole where there is room for it."""
+    return shown(id_ if wide else id_[:_SHORT])
+
+
+def when(at: datetime, *, wide: bool) -> str:
+    """A time in a table: without its year and seconds where there is little room."""
+    return clock_time(at) if wide else at.strftime("%m-%d %H:%MZ")
 
 
 def size(count: int) -> str:

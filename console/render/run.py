@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from console.render.marks import clock_time, mark, shown, span, style, summary, word
+from console.render.marks import clock_time, mark, short, shown, span, style, summary, word
 from contracts.allowance import over_of
 from contracts.states import FINAL, State
 from fleet.ledger.rows import RunDetail, RunRow, StageRow, TaskRow
@@ -36,40 +36,52 @@ def drawing(
     return Group(*parts)
 
 
-def task_table(tasks: Iterable[TaskRow], *, plain: bool = False) -> Table:
+def task_table(tasks: Iterable[TaskRow], *, plain: bool = False, wide: bool = True) -> Table:
     """Every task of a run, by stage and partition."""
     table = Table(box=None, pad_edge=False)
     for column in ("", "stage", "partition", "state", "attempt", "seconds", "task"):
-        table.add_column(column, justify="right" if column in {"attempt", "seconds"} else "left")
+        table.add_column(
+            column,
+            justify="right" if column in {"attempt", "seconds"} else "left",
+            no_wrap=column in {"state", "task"},
+        )
     for task in tasks:
         took = task.ended - task.started if task.started and task.ended else None
         table.add_row(
             mark(task.state, plain=plain),
             task.stage,
-            task.partition,
+            shown(task.partition),
             word(task.state),
             f"{task.attempt}/{task.max_attempts}",
             "" if took is None else f"{took.total_seconds():.2f}",
-            task.task,
+            short(task.task, wide=wide),
         )
     return table
 
 
-def runs_table(runs: Iterable[RunRow], now: datetime, *, plain: bool = False) -> Table:
-    """Runs, one a line, in the order given."""
+def runs_table(
+    runs: Iterable[RunRow], now: datetime, *, plain: bool = False, wide: bool = True
+) -> Table:
+    """Runs, one a line, in the order given. When they were asked for only where it is `wide`."""
     table = Table(box=None, pad_edge=False)
-    for column in ("", "run", "pipeline", "tenant", "state", "tasks", "time", "submitted"):
-        table.add_column(column, justify="right" if column in {"tasks", "time"} else "left")
+    for column in ("", "run", "pipeline", "tenant", "state", "tasks", "time"):
+        table.add_column(
+            column,
+            justify="right" if column in {"tasks", "time"} else "left",
+            no_wrap=column in {"run", "state"},
+        )
+    if wide:
+        table.add_column("submitted")
     for run in runs:
         table.add_row(
             mark(run.state, plain=plain),
-            Text(run.run, no_wrap=True),
+            short(run.run, wide=wide),
             run.pipeline,
             run.tenant,
             word(run.state),
             f"{run.tasks - run.open_tasks}/{run.tasks}",
             span((run.ended or now) - run.submitted),
-            clock_time(run.submitted),
+            *([clock_time(run.submitted)] if wide else []),
         )
     return table
 
@@ -110,10 +122,10 @@ def _head(run: RunDetail, now: datetime, *, plain: bool) -> Text:
         f", {run.tasks - run.open_tasks}/{run.tasks} tasks in ",
         span((run.ended or now) - run.submitted),
         f"\n  run {run.run}",
-        f"\n  submitted {clock_time(run.submitted)} by {run.requester}",
+        f"\n  submitted {clock_time(run.submitted)} by {shown(run.requester)}",
     )
     for name, value in run.request.parameters.items():
-        head.append(f"\n  {name} = {shown(str(value))}")
+        head.append(f"\n  {shown(name)} = {shown(str(value))}")
     if run.cancel_requested:
         head.append("\n  cancellation was asked for", style="yellow")
     if not run.admitted.allowed:
@@ -169,8 +181,8 @@ def _troubles(tasks: Sequence[TaskRow]) -> list[RenderableType]:
         if task.state not in _TROUBLE and not (task.fault and task.state not in FINAL):
             continue
         where = f"{task.stage}/{task.partition}" if task.partition else task.stage
-        told = f": {task.fault.code}: {shown(task.fault.message)}" if task.fault else ""
-        lines.append(Text.assemble(word(task.state), f" {where}{told}"))
+        told = f": {task.fault.code}: {task.fault.message}" if task.fault else ""
+        lines.append(Text.assemble(word(task.state), shown(f" {where}{told}")))
         lines.append(Text(f"  fleet task {task.task}", style="dim"))
     return [Text(), *lines] if lines else []
 

@@ -21,7 +21,7 @@ def drawing(
     """Head, history, attempts, decisions, inputs, outputs and spans; what is empty is left out."""
     parts: list[RenderableType] = [_head(task, plain=plain)]
     if task.facts:
-        facts = (f"  {name}: {shown(str(value))}" for name, value in task.facts.items())
+        facts = (f"  {shown(name)}: {shown(str(value))}" for name, value in task.facts.items())
         parts += [_title("facts"), Text("\n".join(facts))]
     if task.history:
         parts += [_title("history"), _history(task)]
@@ -45,12 +45,12 @@ def artifact_table(pointers: Iterable[ArtifactPointer]) -> Table:
     for pointer in pointers:
         table.add_row(
             _maker(pointer),
-            pointer.name,
+            shown(pointer.name),
             "" if pointer.rows is None else f"{pointer.rows:,}",
             size(pointer.size),
             pointer.tier.value,
-            ", ".join(pointer.taints),
-            Text(pointer.uri, no_wrap=True, overflow="ellipsis"),
+            shown(", ".join(pointer.taints)),
+            Text(shown(pointer.uri), no_wrap=True, overflow="ellipsis"),
         )
     return table
 
@@ -60,7 +60,7 @@ def _maker(pointer: ArtifactPointer) -> str:
     made = pointer.provenance
     if made is None:
         return "given"
-    return f"{made.stage}/{made.partition}" if made.partition else made.stage
+    return shown(f"{made.stage}/{made.partition}" if made.partition else made.stage)
 
 
 def span_tree(spans: Sequence[SpanRow]) -> RenderableType:
@@ -100,7 +100,7 @@ def _head(task: TaskDetail, *, plain: bool) -> Text:
     where = f"{task.stage}/{task.partition}" if task.partition else task.stage
     head = Text.assemble(
         mark(task.state, plain=plain),
-        f" {where}: ",
+        f" {shown(where)}: ",
         word(task.state),
         f"\n  task {task.task}\n  run {task.run}",
         f"\n  {task.kind} v{task.version} on lane {task.lane}",
@@ -109,9 +109,9 @@ def _head(task: TaskDetail, *, plain: bool) -> Text:
     if task.pending:
         head.append(f"\n  waits for {task.pending} parents")
     if task.worker:
-        head.append(f"\n  worker {task.worker}")
+        head.append(f"\n  worker {shown(task.worker)}")
     if task.fault:
-        fault = f"\n  {task.fault.code} ({task.fault.kind}): {shown(task.fault.message)}"
+        fault = f"\n  {shown(task.fault.code)} ({task.fault.kind}): {shown(task.fault.message)}"
         head.append(fault, style="red")
     head.append(f"\n  deadline {clock_time(task.deadline)}")
     if task.trace_id:
@@ -143,7 +143,7 @@ def _attempts(task: TaskDetail, now: datetime) -> Table:
             str(attempt.epoch),
             word(attempt.state),
             span((attempt.ended or now) - attempt.started),
-            attempt.worker,
+            shown(attempt.worker),
             shown(why),
         )
     return table

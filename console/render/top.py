@@ -13,17 +13,19 @@ from console.top import LaneLook, Look
 from contracts.states import State
 
 _SHOWN = (State.QUEUED, State.RUNNING, State.RETRYING, State.HELD, State.PARKED)
+_NARROW = (State.QUEUED, State.RUNNING, State.HELD)
+_NUMBERS = ("dead", "oldest", "workers", "a minute", "well")
 _HALF_HOUR = 30
 _MOST_WORKERS = 10
 
 
 def picture(look: Look, *, plain: bool = False, wide: bool = True) -> Group:
-    """The whole screen. The trend of each lane is drawn only where the terminal is `wide`."""
+    """The whole screen. What says least is left out where the terminal is not `wide`."""
     parts: list[RenderableType] = [_head(look), Text(), _lanes(look, plain=plain, wide=wide)]
     if look.workers:
         parts += [Text(), _workers(look)]
     if look.runs:
-        parts += [Text(), runs_table(look.runs, look.at, plain=plain)]
+        parts += [Text(), runs_table(look.runs, look.at, plain=plain, wide=wide)]
     return Group(*parts)
 
 
@@ -50,26 +52,29 @@ def _head(look: Look) -> Text:
 def _lanes(look: Look, *, plain: bool, wide: bool) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("lane", no_wrap=True)
-    for state in _SHOWN:
+    for state in _SHOWN if wide else _NARROW:
         table.add_column(state.value, justify="right", no_wrap=True)
-    for column in ("on the bus", "dead", "oldest", "workers", "a minute", "well"):
+    for column in (("on the bus",) if wide else ()) + _NUMBERS:
         table.add_column(column, justify="right", no_wrap=True)
     if wide:
         table.add_column("last half hour", no_wrap=True)
     for lane in look.lanes:
-        row = _row(lane, look.at)
+        row = _row(lane, look.at, wide=wide)
         if wide:
             row.append(trend(lane.ended[-_HALF_HOUR:], plain=plain))
         table.add_row(*row)
     return table
 
 
-def _row(lane: LaneLook, now: datetime) -> list[Text | str]:
+def _row(lane: LaneLook, now: datetime, *, wide: bool) -> list[Text | str]:
     unserved = bool(lane.states.get(State.QUEUED)) and not lane.workers
     return [
         lane.lane,
-        *(Text(str(lane.states.get(state) or "-"), style(state)) for state in _SHOWN),
-        _known(lane.depth),
+        *(
+            Text(str(lane.states.get(state) or "-"), style(state))
+            for state in (_SHOWN if wide else _NARROW)
+        ),
+        *([_known(lane.depth)] if wide else []),
         Text(_known(lane.dead_letters), "bold red" if lane.dead_letters else ""),
         "-" if lane.oldest_queued is None else span(now - lane.oldest_queued),
         Text(str(lane.workers), "bold red" if unserved else ""),

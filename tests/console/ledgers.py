@@ -11,11 +11,22 @@ from contracts.fact import JsonObject
 from contracts.ids import run_id, task_id
 from contracts.outcome import Fault, FaultKind
 from contracts.plan import RunGraph, StagePlan
-from contracts.request import RunRequest
+from contracts.request import Parameter, RunRequest
 from contracts.states import State
 from fleet.artifacts.folder import FolderStore
 from fleet.ledger.ledger import Ledger
-from fleet.ledger.rows import Claim, Claimed, DeadLetter, NewRun, Record, SpanRow
+from fleet.ledger.rows import (
+    ApprovalAsked,
+    Claim,
+    Claimed,
+    DeadLetter,
+    NewRedrive,
+    NewRun,
+    Record,
+    Selection,
+    SpanRow,
+)
+from fleet.ledger.votes import Vote
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -63,10 +74,20 @@ class Home:
         """The bytes of what is curated; else some that say where they are from."""
         self.facts: JsonObject = {}
         """Of the execute decisions."""
+        self.parameters: dict[str, Parameter] = {}
+        self.requester = "ada"
 
     def run(self, number: int, *, broken: bool = False, denied: bool = False) -> str:
         """A run that succeeded; one whose second stage failed; or one that was denied."""
         return asyncio.run(self._ran(number, broken=broken, denied=denied))
+
+    def held(self, number: int) -> str:
+        """A run whose first task waits for people, one of whom has said a word."""
+        return asyncio.run(self._held(number))
+
+    def acts(self, run: str) -> None:
+        """Somebody redrives what stands dead, and cancels a run."""
+        asyncio.run(self._acted(run))
 
     def pass_time(self, seconds: float) -> None:
         """It is so much later."""
@@ -99,6 +120,48 @@ class Home:
             await self._done(ledger, run, "packet")
         return run
 
+    async def _held(self, number: int) -> str:
+        run = run_id(self.now + timedelta(minutes=number), bytes([number]) * 10)
+        digest = hashlib.sha256(b"asked").hexdigest()
+        async with await Ledger.open(self.url) as ledger:
+            await ledger.start_run(self._new(run, denied=False))
+            claimed = await self._claimed(ledger, run, "mirror", "")
+            asks = ApprovalAsked(
+                digest=digest, reasons=self.words, expires=self.now + timedelta(days=1)
+            )
+            held = Record(
+                task=claimed.task,
+                epoch=claimed.epoch,
+                worker="worker-a",
+                now=self.now,
+                state=State.HELD,
+                asks=asks,
+            )
+            await ledger.record(held)
+            word = Vote(
+                task=claimed.task,
+                digest=digest,
+                person=self.requester + "-2",
+                approves=True,
+                comment=self.words,
+                now=self.now,
+            )
+            await ledger.vote(word)
+        return run
+
+    async def _acted(self, run: str) -> None:
+        async with await Ledger.open(self.url) as ledger:
+            await ledger.start_redrive(
+                NewRedrive(
+                    job=run_id(self.now, b"\1" * 10),
+                    selection=Selection(everything=True),
+                    actor=self.requester,
+                    reason=self.words,
+                    now=self.now,
+                )
+            )
+            await ledger.cancel_run(run, self.requester, self.words, self.now)
+
     async def _dead_lettered(self, reason: str) -> None:
         async with await Ledger.open(self.url) as ledger:
             await ledger.dead_letter(
@@ -118,7 +181,10 @@ class Home:
         return NewRun(
             run=run,
             request=RunRequest(
-                pipeline="guarantee_report", parameters={}, scope=SCOPE, requester="ada"
+                pipeline="guarantee_report",
+                parameters=self.parameters,
+                scope=SCOPE,
+                requester=self.requester,
             ),
             graph=GRAPH,
             admitted=a_decision(Gate.ADMIT, denied=denied),
@@ -154,7 +220,7 @@ class Home:
                 state=State.SUCCEEDED,
                 outputs=(pointer,),
                 decisions=(a_decision(Gate.EXECUTE, facts=self.facts),),
-                facts={"rows": 3},
+                facts={"rows": 3} | self.facts,
                 traceparent=f"00-{TRACE}-b7ad6b7169203331-01",
             )
         )

@@ -118,7 +118,7 @@ def test_a_task_is_drawn(fleet: Fleet, home: Home) -> None:
     """`task` shows the same to a person, found by the beginning of its id."""
     run = home.run(1)
 
-    done = fleet("task", task_id(run, "mirror")[:13])
+    done = fleet("task", task_id(run, "mirror")[:23])
 
     for words in ("history", "permit.lane: this is why", "mirror.json", TRACE, "2.0 ms"):
         assert words in done.out
@@ -225,6 +225,7 @@ def test_nothing_is_said_in_json(fleet: Fleet, home: Home) -> None:
 
 def test_workers_are_listed(fleet: Fleet, home: Home) -> None:
     """Live ones first, with what they work on; none is said so."""
+    home.run(1)
     nobody = fleet("workers")
     home.worker("w-1", "mirror")
 

@@ -1,9 +1,11 @@
-"""`--param name=value`."""
+"""`--param name=value`, and times."""
+
+from datetime import UTC, datetime
 
 import pytest
 
 from console.errors import Refused
-from console.parameters import split_parameters, typed
+from console.parameters import split_parameters, time_of, typed
 from contracts.pipeline import ParameterType
 
 
@@ -40,3 +42,23 @@ def test_what_does_not_fit_is_left_to_the_dispatcher() -> None:
         "year": "soon",
         "other": "x",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("90m", datetime(2026, 1, 1, 10, 30, tzinfo=UTC)),
+        ("7d", datetime(2025, 12, 25, 12, tzinfo=UTC)),
+        ("2026-01-01T06:00", datetime(2026, 1, 1, 6, tzinfo=UTC)),
+        ("2026-01-01T06:00+02:00", datetime(2026, 1, 1, 4, tzinfo=UTC)),
+    ],
+)
+def test_a_time_is_so_long_ago_or_a_moment(text: str, at: datetime) -> None:
+    """Without a zone it is UTC, whatever this machine's is."""
+    assert time_of(text, datetime(2026, 1, 1, 12, tzinfo=UTC)) == at
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "5", "999999d", "h", "\x1b[2J"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(Refused, match="is no time"):
+        time_of(text, datetime(2026, 1, 1, tzinfo=UTC))

@@ -22,7 +22,7 @@ from fleet.ledger.ledger import Ledger
 from localbus.testing import running_bus
 from tests.dispatcher.conftest import Hands, Served
 
-_EXAMPLES = os.environ.get("FUZZ_HTTP_EXAMPLES", "3")
+_EXAMPLES = os.environ.get("FUZZ_HTTP_EXAMPLES", "2")
 """Of each operation."""
 _PHASES = os.environ.get("FUZZ_HTTP_PHASES", "examples,fuzzing")
 """Its phase `coverage` alone makes a thousand requests."""

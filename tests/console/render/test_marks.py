@@ -38,6 +38,7 @@ def test_trouble_is_the_summary() -> None:
         (12.34, "12.3 s"),
         (185, "3 min 05 s"),
         (7620, "2 h 07 min"),
+        (273_600, "3 d 04 h"),
     ],
 )
 def test_times_are_told_in_their_own_unit(seconds: float, words: str) -> None:
