@@ -190,6 +190,7 @@ def _put_off(
         if (row := rows.get(asked.task)) is not None
         and row.attempt == asked.attempt
         and row.state in CLAIMABLE
+        and not _altered(asked, row)
     ]
     if not open_:
         return {}
@@ -294,7 +295,7 @@ def _why_not(asked: Claim, row: AnyRow, state: State) -> WhyNot:
         return "closed"
     if row.attempt != asked.attempt:
         return "superseded"
-    if asked.digest and row.promised not in {"", asked.digest}:
+    if _altered(asked, row):
         return "altered"
     return "leased" if state is State.RUNNING else "superseded"
 
@@ -336,3 +337,8 @@ def renew(
         frozenset(task for task, epoch in renewal.leases if (task, epoch) not in held)
         for renewal in renewals
     ]
+
+
+def _altered(asked: Claim, row: AnyRow) -> bool:
+    """Whether the envelope is another than the one that was promised."""
+    return bool(asked.digest) and row.promised not in {"", asked.digest}

@@ -10,6 +10,7 @@ from contracts.envelope import Envelope, decoded, encoded
 from contracts.promised import digest_of
 from contracts.states import State
 from fleet.ledger.ledger import Ledger
+from fleet.ledger.pauses import Pause
 from fleet.ledger.rows import Claimed, NotClaimed
 from tests.fleet.ledger.story import (
     FAN,
@@ -113,3 +114,16 @@ async def test_an_older_worker_is_not_asked_for_a_digest(ledger: Ledger) -> None
 
     assert isinstance(await ledger.claim(a_claim(envelope)), Claimed)
     assert a_claim(envelope, now=NOW).digest == ""
+
+
+async def test_a_forged_envelope_is_refused_during_a_pause_too(ledger: Ledger) -> None:
+    """It is not put off as the true one is: what puts off a task promises it again."""
+    await ledger.start_run(a_run(FAN))
+    [envelope] = await promised(ledger)
+    pause = Pause(what="lane", name=envelope.lane, resume=False, actor="a", reason="r", now=NOW)
+    await ledger.pause(pause)
+
+    forged = refused(await brought(ledger, altered(envelope, payload={"of": "everything"})))
+    true = refused(await brought(ledger, envelope))
+
+    assert (forged.why, true.why) == ("altered", "paused")
