@@ -255,6 +255,8 @@ class World:
                     task.cancel()
                 await asyncio.gather(*fleet, return_exceptions=True)
         if self.died:
+            if isinstance(self.died[0], Broken):
+                raise self.died[0]
             raise Broken(f"a process died by itself: {self.died[0]!r}") from self.died[0]
         with self.engine.connect() as connection:
             at_the_end(connection, self.story.expected)
