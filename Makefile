@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .PHONY: demo test lint format clean lock conformance simulate chaos fuzz fuzz-http chaos-localbus chaos-redrive bench-localbus \
-	image-check ledger-conformance ledger-golden bench-blob bench bench-data
+	image-check ledger-conformance ledger-golden bench-blob bench bench-data soak
 
 demo: $(VENV)/ready ## run the main job on embedded defaults
 	$(BIN)/fleet demo
@@ -85,6 +85,9 @@ simulate: $(VENV)/ready ## 10,000 seeded stories in virtual time: lost locks, cr
 
 chaos: $(VENV)/ready ## 50 rounds of faults against real processes under load; prints the table
 	$(BIN)/python -m tests.chaos --rounds 50
+
+soak: $(VENV)/ready ## 30 minutes of mixed load and faults; whether memory, files or threads grow
+	$(BIN)/python -m bench.soak --minutes 30 --plot docs/pictures/soak.svg
 
 image-check: $(VENV)/ready ## the Dockerfile linted, its commands from a fresh install, the image built where it can be
 	$(BIN)/hadolint Dockerfile
