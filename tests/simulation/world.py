@@ -358,9 +358,9 @@ class World:
     async def _dispatcher(self, life: Life, stop: asyncio.Event) -> None:
         ledger = self._ledger(life)
         bus: Any = SimBus(self.broker, life, self._settled)
-        loops = [OutboxRelay(ledger, bus, life, every=5.0).loop]
+        loops = [OutboxRelay(ledger, bus, life, every=10.0).loop]
         if self.sweeps:
-            loops.append(Sweeper(ledger, life, every=20.0).loop)
+            loops.append(Sweeper(ledger, life, every=30.0).loop)
         async with asyncio.TaskGroup() as group:
             for loop in loops:
                 group.create_task(loop.run(stop))
