@@ -4,14 +4,13 @@ With `--planted`, plant each bug in turn instead, and say which of 200 seeds fin
 """
 
 import argparse
-import gc
 import multiprocessing
 import os
 import sys
 import time
 
 from tests.simulation.planted import PLANTED, WITHIN, found
-from tests.simulation.tally import Tally, told
+from tests.simulation.tally import Tally, settled_in, told
 
 
 def main() -> int:
@@ -28,7 +27,7 @@ def main() -> int:
         range(first, min(first + 100, given.first + given.seeds))
         for first in range(given.first, given.first + given.seeds, 100)
     ]
-    with multiprocessing.get_context("spawn").Pool(given.jobs, initializer=_lasting) as pool:
+    with multiprocessing.get_context("spawn").Pool(given.jobs, initializer=settled_in) as pool:
         for part in pool.imap_unordered(told, parts):
             tally.add(part)
     lines = [
@@ -41,13 +40,6 @@ def main() -> int:
     lines += [f"  seed {seed}: {why[:300]}" for seed, why in sorted(tally.broken)[:20]]
     sys.stdout.write("\n".join(lines) + "\n")
     return 1 if tally.broken else 0
-
-
-def _lasting() -> None:
-    """What is imported stays: collecting it again and again is a tenth of a story."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
 
 
 def planted(jobs: int) -> int:
