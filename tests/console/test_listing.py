@@ -1,4 +1,4 @@
-"""`fleet runs` and `fleet audit`: filters, and lists that go on where they ended."""
+"""`fleet runs`, `audit` and `compare`: filters, lists that go on where they ended, two runs."""
 
 import json
 
@@ -53,3 +53,17 @@ def test_what_people_did_is_listed(fleet: Fleet, home: Home) -> None:
     assert json.loads(first.out) == everything[0]
     cursor = first.err.split("--after ")[1].strip()
     assert json.loads(fleet("audit", "--json", "--after", cursor).out) == everything[1]
+
+
+def test_a_run_is_compared_with_the_one_before(fleet: Fleet, home: Home) -> None:
+    """Of the same request; the same bytes are exit 0, others exit 1 and named."""
+    first, second = home.run(1), home.run(2)
+    home.packet = b"other bytes"
+    third = home.run(3)
+
+    same, differs = fleet("compare", second, "--json"), fleet("compare", third, "--json")
+
+    assert (same.code, differs.code, fleet("compare", first).code) == (0, 1, 2)
+    assert {json.loads(line)["verdict"] for line in same.out.splitlines()} == {"same"}
+    told = [json.loads(line) for line in differs.out.splitlines()]
+    assert [one["place"] for one in told if one["verdict"] == "differs"] == ["packet"]

@@ -41,6 +41,7 @@ COMMANDS = (
     "redrives JOB --items",
     "approvals",
     "audit",
+    "compare AGAIN RUN",
 )
 """Every command that shows what others wrote."""
 TELL = {"run RUN", "task BROKEN", "task DONE", "dead-letters", "redrives", "approvals", "audit"}
@@ -52,7 +53,7 @@ class Scene:
 
     def __init__(self, home: Home) -> None:
         broken, held = home.run(1, broken=True), home.held(2)
-        home.run(3)
+        again = home.run(3, broken=True)
         home.dead_letter(home.words)
         home.worker("w-1", "mirror", "normalize")
         home.acts(home.run(4, broken=True))
@@ -63,6 +64,7 @@ class Scene:
             "BROKEN": task_id(broken, "typed", "2024-02"),
             "DONE": task_id(broken, "mirror"),
             "HELD_TASK": task_id(held, "mirror"),
+            "AGAIN": again,
             "JOB": "0",  # there is one, and ids of this century begin so
         }
 

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI, Request, Response
 
+from console.comparison import compared
 from console.verification import verified
 from console.web.drawing import graph, waterfall
 from console.web.faults import Unusable
 from console.web.render import page
 from console.web.visit import Acting, Visit, Visited
 from contracts.access import Action
-from contracts.artifact import ArtifactPointer, Tier
+from contracts.artifact import Tier
 from contracts.states import FINAL, State
 from fleet.ledger.browse import published_to
 from fleet.ledger.rows import ArtifactRow, RunDetail, StageRow
@@ -29,24 +30,6 @@ class StagePair:
     stage: str
     here: StageRow | None
     there: StageRow | None
-
-
-@dataclass(frozen=True, slots=True)
-class ArtifactPair:
-    """An artifact by stage, partition and name, in both runs."""
-
-    place: str
-    name: str
-    here: ArtifactPointer | None
-    there: ArtifactPointer | None
-
-    @property
-    def same(self) -> bool:
-        return (
-            self.here is not None
-            and self.there is not None
-            and self.here.digest == self.there.digest
-        )
 
 
 def serve(app: FastAPI) -> None:
@@ -141,24 +124,6 @@ def artifacts_of(visit: Visit, run: str) -> list[ArtifactRow]:
         for row in visit.site.reader.artifacts(run)
         if tenants is None or published_to(row.pointer, tenants)
     ]
-
-
-def compared(here: list[ArtifactRow], there: list[ArtifactRow]) -> list[ArtifactPair]:
-    """The artifacts of two runs side by side."""
-    ours, theirs = _by_place(here), _by_place(there)
-    return [
-        ArtifactPair(place, name, ours.get((place, name)), theirs.get((place, name)))
-        for place, name in sorted(ours.keys() | theirs.keys())
-    ]
-
-
-def _by_place(rows: list[ArtifactRow]) -> dict[tuple[str, str], ArtifactPointer]:
-    return {
-        (f"{row.stage}/{row.partition}" if row.partition else row.stage, row.pointer.name): (
-            row.pointer
-        )
-        for row in rows
-    }
 
 
 def _stages_compared(here: RunDetail, there: RunDetail) -> list[StagePair]:
