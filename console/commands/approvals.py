@@ -100,6 +100,7 @@ def _vote(
 ) -> None:
     from console import output
     from console.errors import Refused
+    from console.render.marks import shown
     from console.submission import requested_by
 
     site = session.site()
@@ -120,4 +121,6 @@ def _vote(
         output.answer_json(voted)
     else:
         by = ", ".join(voted.approved_by) or "nobody"
-        output.answer(f"{whole} is {voted.state}; approved by {by} ({voted.needed} are needed)")
+        output.answer(
+            f"{whole} is {voted.state}; approved by {shown(by)} ({voted.needed} are needed)"
+        )

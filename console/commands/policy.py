@@ -46,7 +46,7 @@ def explain(
 
     from console import output
     from console.render.decision import explained
-    from console.render.marks import shown
+    from console.render.marks import inert
     from fleet.ledger.errors import UnknownRow
 
     with session_of(context).site().reader() as reader:
@@ -65,7 +65,7 @@ def explain(
         if as_json:
             output.answer(json.dumps({"place": at, **decision.model_dump(mode="json")}))
         else:
-            output.answer(shown(explained(decision, at)) + "\n")
+            output.answer(inert(explained(decision, at)) + "\n")
 
 
 @app.command("try")
@@ -96,7 +96,7 @@ def try_(
     from console import output
     from console.errors import ExitCode, Refused
     from console.render.decision import explained
-    from console.render.marks import shown
+    from console.render.marks import inert
     from contracts.decision import Gate
     from policies.gate import PolicyGate
 
@@ -111,7 +111,7 @@ def try_(
     if as_json:
         output.answer(json.dumps(decision.model_dump(mode="json")))
     else:
-        output.answer(shown(explained(decision)))
+        output.answer(inert(explained(decision)))
     if not decision.allowed:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -142,6 +142,7 @@ def diff(
     from console import output
     from console.errors import ExitCode
     from console.render.decision import compared
+    from console.render.marks import inert
     from policies.compare import compare
     from policies.gate import PolicyGate
 
@@ -161,7 +162,7 @@ def diff(
             }
             output.answer(json.dumps(told))
     else:
-        output.answer(compared(found))
+        output.answer(inert(compared(found)))
     if found.changes:
         raise typer.Exit(ExitCode.FAILED)
 

@@ -20,6 +20,7 @@ def verify(context: typer.Context, run_id: RunId, as_json: Json = False) -> None
     """
     from console import output
     from console.errors import RunFailed
+    from console.render.marks import inert
     from console.verification import verified
 
     site = session_of(context).site()
@@ -29,6 +30,6 @@ def verify(context: typer.Context, run_id: RunId, as_json: Json = False) -> None
     if as_json:
         output.answer_json(report)
     else:
-        output.answer(report.in_words)
+        output.answer(inert(report.in_words))
     if not report.same:
         raise RunFailed(f"run {run} is not the same when run again")

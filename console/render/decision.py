@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Iterable, Iterator
 
+from console.render.marks import shown
 from contracts.decision import Cause, Decision, Reason, Verdict
 from policies.bundle import Bundle
 from policies.compare import Comparison
@@ -73,7 +74,7 @@ def _reasons(word: str, reasons: Iterable[Reason]) -> Iterator[str]:
 
 def _value(value: object) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(str(item) for item in value) or "none"
-    return (
-        {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
-    )
+        return shown(", ".join(str(item) for item in value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return shown(str(value))

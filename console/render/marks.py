@@ -85,16 +85,18 @@ def clock_time(at: datetime) -> str:
     return at.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def shown(text: str, most: int = _LONGEST) -> str:
-    """`text` that somebody else wrote, unable to steer the terminal: control characters marked.
-
-    Of a very long text the beginning: the whole is in --json.
-    """
-    if len(text) > most:
-        text = text[:most] + f"… ({len(text):,} characters)"
+def inert(text: str) -> str:
+    """`text` that somebody else wrote, unable to steer the terminal: control characters marked."""
     return "".join(
         c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
     )
+
+
+def shown(text: str, most: int = _LONGEST) -> str:
+    """The same of somebody's words, and of very long ones the beginning: --json has the whole."""
+    if len(text) > most:
+        text = text[:most] + f"… ({len(text):,} characters)"
+    return inert(text)
 
 
 def brief(text: str) -> str:

@@ -16,7 +16,8 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from console.render.marks import shown, size, span, summary
+from console.render import marks
+from console.render.marks import size, span, summary
 from console.web import drawing
 from console.web.visit import SAID, Visit
 from contracts.access import Action
@@ -116,7 +117,7 @@ def inert(value: Any) -> Any:
         return value
     if len(value) > LONGEST:
         value = f"{value[:LONGEST]}… ({len(value):,} characters)"
-    return shown(value)
+    return marks.inert(value)
 
 
 def lines(text: str) -> Markup:
