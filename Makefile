@@ -77,7 +77,7 @@ fuzz: $(VENV)/ready ## ten minutes of hostile bytes against localbus, guided by 
 
 fuzz-http: $(VENV)/ready ## many requests that schemathesis makes from the HTTP API's document; no 5xx
 	FUZZ_HTTP_EXAMPLES=$${FUZZ_HTTP_EXAMPLES:-300} FUZZ_HTTP_SEED=$${FUZZ_HTTP_SEED:-1} \
-		FUZZ_HTTP_PHASES=examples,coverage,fuzzing,stateful $(BIN)/python -m pytest -q --timeout 3600 tests/dispatcher/test_http_fuzz.py
+		FUZZ_HTTP_PHASES=examples,coverage,fuzzing,stateful $(BIN)/python -m pytest -q -rP --timeout 3600 tests/dispatcher/test_http_fuzz.py
 
 simulate: $(VENV)/ready ## 10,000 seeded stories in virtual time: lost locks, crashes, failed commits, clock jumps
 	$(BIN)/python -m tests.simulation --planted

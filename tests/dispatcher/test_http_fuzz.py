@@ -70,6 +70,7 @@ async def test_no_request_that_the_document_suggests_is_a_server_error(
     said, _ = await process.communicate()
 
     told = said.decode(errors="replace")
+    print(told)
     assert process.returncode == 0, told
     assert f"Tested: {await _operations(served)}\n" in told, told
 
