@@ -1,4 +1,4 @@
-"""`fleet top`: one look for programs, one for a pipe, and a live one in a real terminal."""
+"""`fleet top`, and lists with --watch: one look, one for a pipe, and live in a real terminal."""
 
 import json
 import os
@@ -6,6 +6,8 @@ import pty
 import signal
 import subprocess
 import sys
+
+import pytest
 
 from tests.console.conftest import PROJECT, Fleet, environment
 from tests.console.ledgers import Home
@@ -35,13 +37,14 @@ def test_a_pipe_gets_one_look(fleet: Fleet, home: Home) -> None:
     assert "mirror" in done.out
 
 
-def test_a_terminal_is_redrawn_until_it_is_interrupted(home: Home) -> None:
+@pytest.mark.parametrize("command", ["top", "lanes --watch"])
+def test_a_terminal_is_redrawn_until_it_is_interrupted(command: str, home: Home) -> None:
     """It takes the whole screen, draws again and again, and gives the screen back at Ctrl-C."""
     home.run(1)
     ours, theirs = pty.openpty()
     settings = {"TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "console.cli", "top", "--every", "0.2"],
+        [sys.executable, "-m", "console.cli", *command.split(), "--every", "0.2"],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
