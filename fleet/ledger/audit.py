@@ -1,7 +1,8 @@
 """What people did: who, what, why and when, told from the facts themselves.
 
-Nothing is written for it: a redrive, a vote or a cancellation is recorded with its actor and reason
-in the transaction that carries it out, so the list can neither miss one nor name one that was not.
+Nothing is written for it: a submission, a redrive, a vote or a cancellation is recorded with its
+actor and reason in the transaction that carries it out, so the list can neither miss one nor name
+one that was not.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from fleet.ledger.paging import Page, cursor_of, time_of, values_of
 from fleet.ledger.types import AnyRow, Text, micros
 
 _j, _v, _e = tables.redrive_job.c, tables.vote.c, tables.event.c
-_s = tables.audit.c
+_s, _r = tables.audit.c, tables.run.c
 
 
 class Act(Fact):
@@ -87,6 +88,30 @@ def _a_redrive(row: AnyRow) -> Act:
     )
 
 
+def _a_stop(row: AnyRow) -> Act:
+    done = row.redriven + row.refused
+    return Act(
+        at=row.ended,
+        actor=row.ended_by,
+        action="dead_letter.redrive",
+        on=f"stopped a redrive after {done} of {row.total}",
+        reason="",  # none is asked for
+        redrive=row.job,
+    )
+
+
+def _a_submission(row: AnyRow) -> Act:
+    return Act(
+        at=row.submitted,
+        actor=row.requester,
+        action="run.submit",
+        on=f"{row.pipeline} for {row.tenant}",
+        reason="",  # what it is asked for stands in the request
+        run=row.run,
+        facts={"pipeline": row.pipeline, "tenant": row.tenant},
+    )
+
+
 def _a_vote(row: AnyRow) -> Act:
     return Act(
         at=row.at,
@@ -114,11 +139,12 @@ def _a_switch(row: AnyRow) -> Act:
 
 def _an_event(row: AnyRow) -> Act:
     facts = row.facts or {}
+    forced = ", by force" if facts.get("force") else ""
     return Act(
         at=row.at,
         actor=row.actor,
         action=str(facts.get("action", "task.retry")),
-        on="the run" if row.task is None else "a task",
+        on=("the run" if row.task is None else "a task") + forced,
         reason=row.detail,
         run=row.run,
         task=row.task,
@@ -131,6 +157,18 @@ _KINDS: tuple[tuple[Select[Any], Any, Callable[[AnyRow], Act]], ...] = (
         select(_j.asked, _j.job, _j.actor, _j.reason, _j.selection, _j.total),
         _j.asked,
         _a_redrive,
+    ),
+    (
+        select(_j.ended, _j.job, _j.ended_by, _j.total, _j.redriven, _j.refused).where(
+            tables.STOPPED
+        ),
+        _j.ended,
+        _a_stop,
+    ),
+    (
+        select(_r.submitted, _r.run, _r.requester, _r.pipeline, _r.tenant),
+        _r.submitted,
+        _a_submission,
     ),
     (
         select(_v.at, _v.task, _v.person, _v.approves, _v.comment, tables.task.c.run).outerjoin(

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, select, update
 
-from contracts.fact import Fact
+from contracts.fact import Fact, JsonObject
 from contracts.outcome import Fault, FaultKind
 from contracts.states import FINAL, State
 from fleet.ledger import tables
@@ -133,7 +133,7 @@ def _cancel(connection: Connection, asked: Cancel) -> Cancelled | LedgerError:
                 new=state.value,
                 detail=f"cancellation asked for: {asked.reason}",
             )
-            | {"facts": {"action": "run.cancel"}}
+            | {"facts": _facts("run.cancel", force=asked.force)}
         ],
     )
     return Cancelled(run=asked.run, state=state, running=open_tasks)
@@ -207,4 +207,8 @@ def _told(asked: CancelTask, row: AnyRow, *, old: State | None, new: State) -> d
         old=None if old is None else old.value,
         new=new.value,
         detail=said,
-    ) | {"facts": {"action": "task.cancel"}}
+    ) | {"facts": _facts("task.cancel", force=asked.force)}
+
+
+def _facts(action: str, *, force: bool) -> JsonObject:
+    return {"action": action, "force": True} if force else {"action": action}

@@ -45,6 +45,7 @@ UNANSWERED_RUN = text("run_approval.state = 'open'")
 ENDED = text("task.ended IS NOT NULL")
 BY_PEOPLE = text("event.facts IS NOT NULL")
 REDRIVING = text("redrive_job.state = 'running'")
+STOPPED = text("redrive_job.ended_by IS NOT NULL")
 
 
 def _partial(name: str, *columns: str, where: TextClause) -> Index:
@@ -290,6 +291,7 @@ redrive_job = Table(
     Column("ended_by", key(120)),
     Index(None, "asked"),
     _partial("ix_redrive_job_open", "asked", "job", where=REDRIVING),
+    _partial("ix_redrive_job_stopped", "ended", where=STOPPED),
 )
 
 redrive_item = Table(
@@ -401,6 +403,7 @@ audit = Table(
     Column("reason", Text, nullable=False),
     Column("facts", Json),
     Index(None, "what", "name", "seq"),
+    Index(None, "at"),
 )
 
 # A slot is held by a claim, and counts while its task runs at this epoch; before that, while the

@@ -48,11 +48,14 @@ def test_what_people_did_is_listed(fleet: Fleet, home: Home) -> None:
     everything = [json.loads(line) for line in fleet("audit", "--json").out.splitlines()]
     first = fleet("audit", "--json", "--limit", "1")
 
-    assert [act["action"] for act in everything] == ["approval.vote", "dead_letter.redrive"]
-    assert {act["reason"] for act in everything} == {"the database is back"}
+    submitted, redriven, voted = "run.submit", "dead_letter.redrive", "approval.vote"
+    assert [act["action"] for act in everything] == [voted, submitted, redriven, submitted]
+    assert {act["reason"] for act in everything[::2]} == {"the database is back"}
+    assert {act["on"] for act in everything[1::2]} == {"guarantee_report for acme"}
     assert json.loads(first.out) == everything[0]
     cursor = first.err.split("--after ")[1].strip()
-    assert json.loads(fleet("audit", "--json", "--after", cursor).out) == everything[1]
+    rest = fleet("audit", "--json", "--after", cursor).out.splitlines()
+    assert [json.loads(line) for line in rest] == everything[1:]
 
 
 def test_a_run_is_compared_with_the_one_before(fleet: Fleet, home: Home) -> None:

@@ -284,3 +284,25 @@ async def test_an_edit_of_an_attempt_that_is_over_changes_nothing(
         )
 
     assert reader.task(task).payload == {}
+
+
+async def test_the_audit_names_who_stopped_a_redrive_and_who_cancelled_by_force(
+    ledger: Ledger, reader: LedgerReader
+) -> None:
+    """How far it had come; and a page that ends between two acts goes on with the other."""
+    await buried(ledger, 4)
+    run = (await ledger.start_run(a_run())).run
+    await ledger.start_redrive(a_redrive())
+    await ledger.step_redrives(NOW, 3)
+    await ledger.cancel_redrive("job-1", "bob", later(seconds=7))
+    await ledger.cancel_run(run, "eve", "it hangs", later(seconds=8), force=True)
+
+    first = reader.acts(None, 1)
+    second = reader.acts(first.next, 1)
+
+    told = [(act.actor, act.action, act.on) for act in (*first.rows, *second.rows)]
+    assert told == [
+        ("eve", "run.cancel", "the run, by force"),
+        ("bob", "dead_letter.redrive", "stopped a redrive after 3 of 4"),
+    ]
+    assert second.rows[0].redrive == "job-1"

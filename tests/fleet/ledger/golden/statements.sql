@@ -90,6 +90,13 @@ SELECT DISTINCT task.run, task.state
 FROM task 
 WHERE task.run IN (?) AND task.state IN (?);
 
+SELECT TOP ? audit.at, audit.what, audit.name, audit.action, audit.actor, audit.reason, audit.facts 
+FROM audit 
+WHERE audit.at < ? ORDER BY audit.at DESC;
+
+SELECT TOP ? audit.at, audit.what, audit.name, audit.action, audit.actor, audit.reason, audit.facts 
+FROM audit ORDER BY audit.at DESC;
+
 SELECT TOP ? audit.seq, audit.at, audit.what, audit.name, audit.action, audit.actor, audit.reason, audit.facts 
 FROM audit 
 WHERE audit.what = ? AND audit.name = ? ORDER BY audit.seq DESC;
@@ -98,6 +105,14 @@ SELECT TOP ? dead_letter.queue, dead_letter.message_id, dead_letter.sequence_num
 FROM dead_letter LEFT OUTER JOIN task ON task.task = dead_letter.task 
 WHERE dead_letter.taken_up IS NULL ORDER BY dead_letter.at DESC, dead_letter.queue, dead_letter.sequence_number DESC;
 
+SELECT TOP ? event.at, event.run, event.task, event.actor, event.detail, event.facts 
+FROM event 
+WHERE event.facts IS NOT NULL AND event.facts NOT LIKE ? AND event.at < ? ORDER BY event.at DESC;
+
+SELECT TOP ? event.at, event.run, event.task, event.actor, event.detail, event.facts 
+FROM event 
+WHERE event.facts IS NOT NULL AND event.facts NOT LIKE ? ORDER BY event.at DESC;
+
 SELECT TOP ? event.seq, event.run, event.task 
 FROM event 
 WHERE event.seq > ? ORDER BY event.seq DESC;
@@ -105,6 +120,21 @@ WHERE event.seq > ? ORDER BY event.seq DESC;
 SELECT TOP ? redrive_item.job, redrive_item.position, redrive_item.task, redrive_item.attempt, redrive_item.queue, redrive_item.message_id, redrive_item.sequence_number, redrive_item.fingerprint, redrive_item.state, redrive_item.became, redrive_item.at, redrive_item.note 
 FROM redrive_item 
 WHERE redrive_item.job = ? AND redrive_item.position >= ? ORDER BY redrive_item.position;
+
+SELECT TOP ? redrive_job.asked, redrive_job.job, redrive_job.actor, redrive_job.reason, redrive_job.selection, redrive_job.total 
+FROM redrive_job 
+WHERE redrive_job.asked < ? ORDER BY redrive_job.asked DESC;
+
+SELECT TOP ? redrive_job.asked, redrive_job.job, redrive_job.actor, redrive_job.reason, redrive_job.selection, redrive_job.total 
+FROM redrive_job ORDER BY redrive_job.asked DESC;
+
+SELECT TOP ? redrive_job.ended, redrive_job.job, redrive_job.ended_by, redrive_job.total, redrive_job.redriven, redrive_job.refused 
+FROM redrive_job 
+WHERE redrive_job.ended_by IS NOT NULL AND redrive_job.ended < ? ORDER BY redrive_job.ended DESC;
+
+SELECT TOP ? redrive_job.ended, redrive_job.job, redrive_job.ended_by, redrive_job.total, redrive_job.redriven, redrive_job.refused 
+FROM redrive_job 
+WHERE redrive_job.ended_by IS NOT NULL ORDER BY redrive_job.ended DESC;
 
 SELECT TOP ? redrive_job.job, redrive_job.state, redrive_job.actor, redrive_job.reason, redrive_job.selection, redrive_job.per_second, redrive_job.total, redrive_job.redriven, redrive_job.refused, redrive_job.asked, redrive_job.paced, redrive_job.ended, redrive_job.ended_by 
 FROM redrive_job ORDER BY redrive_job.asked DESC, redrive_job.job DESC;
@@ -139,6 +169,13 @@ WHERE run.tenant = ? ORDER BY run.submitted DESC, run.run DESC;
 SELECT TOP ? run.run, run.tenant, run.request_key, run.pipeline, run.requester, run.state, run.failing, run.cancel_requested, run.tasks, run.open_tasks, run.submitted, run.ended, run.deadline, run.traceparent, run.request, run.graph, run.admitted, run.lane_limits, run.counted_day, run.counted_tasks, run.counted_us 
 FROM run ORDER BY run.submitted DESC, run.run DESC;
 
+SELECT TOP ? run.submitted, run.run, run.requester, run.pipeline, run.tenant 
+FROM run 
+WHERE run.submitted < ? ORDER BY run.submitted DESC;
+
+SELECT TOP ? run.submitted, run.run, run.requester, run.pipeline, run.tenant 
+FROM run ORDER BY run.submitted DESC;
+
 SELECT TOP ? stretch.run, stretch.pipeline, stretch.tenant, stretch.requester, stretch.state, stretch.tasks, stretch.open_tasks, stretch.submitted, stretch.ended, stretch.deadline, stretch.request 
 FROM (SELECT TOP ? run.run AS run, run.pipeline AS pipeline, run.tenant AS tenant, run.requester AS requester, run.state AS state, run.tasks AS tasks, run.open_tasks AS open_tasks, run.submitted AS submitted, run.ended AS ended, run.deadline AS deadline, run.request AS request 
 FROM run 
@@ -165,6 +202,13 @@ WHERE task.state IN ('queued', 'running', 'retrying', 'held', 'parked') AND task
 SELECT TOP ? task.task, task.run, task.stage, task.partition, task.state, task.fault, task.ended AS at 
 FROM task LEFT OUTER JOIN attempt ON attempt.task = task.task AND attempt.epoch = task.epoch 
 WHERE task.state IN (?) ORDER BY task.ended DESC, task.task DESC;
+
+SELECT TOP ? vote.at, vote.task, vote.person, vote.approves, vote.comment, task.run 
+FROM vote LEFT OUTER JOIN task ON task.task = vote.task 
+WHERE vote.at < ? ORDER BY vote.at DESC;
+
+SELECT TOP ? vote.at, vote.task, vote.person, vote.approves, vote.comment, task.run 
+FROM vote LEFT OUTER JOIN task ON task.task = vote.task ORDER BY vote.at DESC;
 
 SELECT anon_1.fingerprint, anon_1.id, anon_1.sequence_number, anon_1.place, anon_1.turn 
 FROM (SELECT dead.fingerprint AS fingerprint, dead.id AS id, dead.sequence_number AS sequence_number, dead.place AS place, row_number() OVER (PARTITION BY dead.fingerprint ORDER BY dead.at DESC, dead.id DESC, dead.sequence_number DESC, dead.place DESC) AS turn 
@@ -412,6 +456,14 @@ WHERE run.counted_day IS NOT NULL AND run.run IN (?);
 SELECT run.state, run.open_tasks, run.failing 
 FROM run 
 WHERE run.run = ?;
+
+SELECT run.submitted, run.run, run.requester, run.pipeline, run.tenant 
+FROM run 
+WHERE run.submitted < ? AND run.submitted >= ?;
+
+SELECT run.submitted, run.run, run.requester, run.pipeline, run.tenant 
+FROM run 
+WHERE run.submitted >= ?;
 
 SELECT run.tenant, count(*) AS number 
 FROM run 

@@ -454,3 +454,11 @@ CREATE TABLE fire (
 
 UPDATE alembic_version SET version_num='0009' WHERE alembic_version.version_num = '0008';
 
+-- Running upgrade 0009 -> 0010
+
+CREATE INDEX ix_audit_at ON audit (at);
+
+CREATE INDEX ix_redrive_job_stopped ON redrive_job (ended) WHERE ended_by IS NOT NULL;
+
+UPDATE alembic_version SET version_num='0010' WHERE alembic_version.version_num = '0009';
+
