@@ -14,6 +14,7 @@ from contracts.fact import Fact, JsonObject
 from contracts.pipeline import ParameterType
 from contracts.request import RunAccepted, RunRequest
 from fleet.ledger.cancel import Cancelled
+from fleet.ledger.drains import Drained
 from fleet.ledger.rows import RedriveJob, RedrivePreview
 from fleet.ledger.schedules import ScheduleRow
 from fleet.ledger.votes import Voted
@@ -122,6 +123,11 @@ class Intake:
         verb = "resume" if resume else "pause"
         path = f"/v1/{what}s/{quote(name, safe='')}/{verb}"
         return self._asked("POST", path, json.dumps(asked))
+
+    def drain(self, worker: str, asked: dict[str, Any]) -> Drained:
+        """Have a worker stop. Raises Refused, Unreachable."""
+        path = f"/v1/workers/{quote(worker, safe='')}/drain"
+        return Drained.model_validate(self._asked("POST", path, json.dumps(asked)))
 
     def put_schedule(self, name: str, asked: dict[str, Any]) -> ScheduleRow:
         """Add or change a schedule. Raises Refused with every fault; Unreachable."""

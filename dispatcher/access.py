@@ -49,6 +49,7 @@ ACTIONS: dict[str, Action] = {
     "get_artifact": Action.ARTIFACT_SEE,
     "list_lanes": Action.FLEET_SEE,
     "list_workers": Action.FLEET_SEE,
+    "drain_worker": Action.WORKER_DRAIN,
     "list_acts": Action.FLEET_SEE,
     "pause_lane": Action.LANE_PAUSE,
     "resume_lane": Action.LANE_PAUSE,

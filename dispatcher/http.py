@@ -35,6 +35,7 @@ from dispatcher.http_looking import serve_looking
 from dispatcher.http_policy import serve_policy
 from dispatcher.http_redrives import serve_redrives
 from dispatcher.http_schedules import serve_schedules
+from dispatcher.http_workers import serve_workers
 from dispatcher.intake import Intake
 from dispatcher.pipeline_folder import PipelineFolders
 from dispatcher.pressure import PLACES, SLOW, Pressure
@@ -168,6 +169,7 @@ def api() -> FastAPI:
     serve_looking(app)
     serve_flow(app)
     serve_schedules(app)
+    serve_workers(app)
     _health(app)
     return app
 

@@ -26,7 +26,14 @@ from dispatcher.payload_edit import EditRefused
 from dispatcher.secrets_given import SecretGiven
 from fleet.artifacts.errors import ArtifactFault
 from fleet.bus.errors import BusUnavailable
-from fleet.ledger.errors import IllegalMove, JobEnded, LedgerError, MovedOn, UnknownRow
+from fleet.ledger.errors import (
+    IllegalMove,
+    JobEnded,
+    LedgerError,
+    MovedOn,
+    UnknownRow,
+    WorkerGone,
+)
 from fleet.telemetry.redact import redacted
 
 MEDIA_TYPE = "application/problem+json"
@@ -92,7 +99,7 @@ def answer_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(EditRefused, _not_edited)
     app.add_exception_handler(UnknownRow, _no_row)
-    for moved in (IllegalMove, MovedOn, JobEnded, MessageGone):
+    for moved in (IllegalMove, MovedOn, JobEnded, MessageGone, WorkerGone):
         app.add_exception_handler(moved, _moved_on)
     app.add_exception_handler(LedgerError, _away)
     app.add_exception_handler(SQLAlchemyError, _away)

@@ -56,6 +56,8 @@ async def serve(
 ) -> None:
     """Work on `lanes` until `stop`, then end within `grace` seconds and a little.
 
+    `stop` is also set once somebody asks the ledger to drain this worker.
+
     `watch` is told what the lanes take, and says in `health_file` how they are. With `until_idle`,
     `stop` is set once nothing was in hand and nothing came for so many seconds. What is `beside`
     runs until the event that it is given. With `number`, only that deferred message is worked.
@@ -65,7 +67,7 @@ async def serve(
     done = asyncio.Event()
     async with asyncio.TaskGroup() as upkeep:
         upkeep.create_task(site.leases.keep(min(lane.lease for lane in lanes) / 3, done))
-        upkeep.create_task(_heartbeat(site, lanes, done, heartbeat))
+        upkeep.create_task(_heartbeat(site, lanes, stop, done, heartbeat))
         upkeep.create_task(_end_after_grace(site, stop, done, grace))
         if watch is not None and health_file is not None:
             upkeep.create_task(watch.keep(health_file, done))
@@ -181,7 +183,10 @@ async def _one(
         room.give_back()
 
 
-async def _heartbeat(site: Site, lanes: Sequence[Lane], done: asyncio.Event, every: float) -> None:
+async def _heartbeat(
+    site: Site, lanes: Sequence[Lane], stop: asyncio.Event, done: asyncio.Event, every: float
+) -> None:
+    """Say that this worker is alive; stop, where the answer is that somebody drains it."""
     names = [lane.name for lane in lanes]
     kinds = sorted(a_kind(kind, version) for kind, version in site.handlers)
     while not done.is_set():
@@ -194,7 +199,10 @@ async def _heartbeat(site: Site, lanes: Sequence[Lane], done: asyncio.Event, eve
             "policy": await rules_seen(site),
         }
         try:
-            await site.ledger.worker_seen(site.worker, names, site.clock.now(), facts)
+            drain = await site.ledger.worker_seen(site.worker, names, site.clock.now(), facts)
+            if drain and not stop.is_set():
+                _log.info("%s is drained: it receives no more", site.worker)
+                stop.set()
         except (LedgerError, SQLAlchemyError) as cause:
             _log.warning("no heartbeat: %s", cause)
         with contextlib.suppress(TimeoutError):

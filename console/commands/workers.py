@@ -32,8 +32,8 @@ def workers(
     what it had leased is tried again elsewhere when its lease runs out.
 
     With --json, one object a line: `worker`, `lanes`, `state` (`live` or `gone`), `first_seen`,
-    `last_seen`, `running`, `facts` (the kinds it knows, what runs and how far it is, handlers left
-    behind, its rules).
+    `last_seen`, `running`, `drain_asked`, `drained_by`, `drain_reason`, `facts` (the
+    kinds it knows, what runs and how far it is, handlers left behind, its rules).
 
     \b
     Examples:
@@ -79,7 +79,7 @@ def _table(rows: "Sequence[WorkerRow]", now: "datetime") -> "Table":
     for row in rows:
         table.add_row(
             shown(row.worker),
-            row.state,
+            "drains" if row.drain_asked and row.state == "live" else row.state,
             str(row.running),
             span(row.last_seen - row.first_seen),
             f"{span(now - row.last_seen)} ago",

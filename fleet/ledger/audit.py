@@ -18,7 +18,7 @@ from fleet.ledger.paging import Page, cursor_of, time_of, values_of
 from fleet.ledger.types import AnyRow, Text, micros
 
 _j, _v, _e = tables.redrive_job.c, tables.vote.c, tables.event.c
-_s, _r = tables.audit.c, tables.run.c
+_s, _r, _w = tables.audit.c, tables.run.c, tables.worker.c
 
 
 class Act(Fact):
@@ -137,6 +137,16 @@ def _a_switch(row: AnyRow) -> Act:
     )
 
 
+def _a_drain(row: AnyRow) -> Act:
+    return Act(
+        at=row.drain_asked,
+        actor=row.drained_by,
+        action="worker.drain",
+        on=row.worker,
+        reason=row.drain_reason,
+    )
+
+
 def _an_event(row: AnyRow) -> Act:
     facts = row.facts or {}
     forced = ", by force" if facts.get("force") else ""
@@ -169,6 +179,11 @@ _KINDS: tuple[tuple[Select[Any], Any, Callable[[AnyRow], Act]], ...] = (
         select(_r.submitted, _r.run, _r.requester, _r.pipeline, _r.tenant),
         _r.submitted,
         _a_submission,
+    ),
+    (
+        select(_w.drain_asked, _w.worker, _w.drained_by, _w.drain_reason).where(tables.DRAINED),
+        _w.drain_asked,
+        _a_drain,
     ),
     (
         select(_v.at, _v.task, _v.person, _v.approves, _v.comment, tables.task.c.run).outerjoin(

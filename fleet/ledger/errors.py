@@ -6,6 +6,7 @@ FleetError
     IllegalMove     the state table has no such move
     MovedOn         the task was tried again since it was looked at
     JobEnded        the redrive is done already
+    WorkerGone      the worker is not there any more
     IllegalRecord   the record does not fit the task's stage
     UnknownRow      no run or task of this id, or more than one of this prefix
     VoteRefused     an approval or refusal that does not count
@@ -55,6 +56,10 @@ class MovedOn(LedgerError):
 
 class JobEnded(LedgerError):
     """A job that is done cannot be cancelled."""
+
+
+class WorkerGone(LedgerError):
+    """A worker that has ended cannot be asked to."""
 
 
 class IllegalRecord(LedgerError):

@@ -20,6 +20,7 @@ from fleet.ledger import (
     archive,
     cancel,
     claim,
+    drains,
     fingerprints,
     gather,
     held_runs,
@@ -374,11 +375,23 @@ class Ledger:
 
     async def worker_seen(
         self, worker: str, lanes: Sequence[str], now: datetime, facts: Mapping[str, Any]
-    ) -> None:
-        """A worker is alive and serves these lanes. `facts`: small, and JSON."""
-        await self._writer.submit(
+    ) -> bool:
+        """A worker is alive and serves these lanes; whether it is to drain. `facts`: small JSON."""
+        return await self._writer.submit(
             notes.see_workers,
             notes.Seen(worker=worker, lanes=tuple(lanes), now=now, facts=dict(facts)),
+        )
+
+    async def drain_worker(
+        self, worker: str, actor: str, reason: str, now: datetime
+    ) -> drains.Drained:
+        """Ask a worker to stop, as SIGTERM does; twice is harmless.
+
+        Raises UnknownRow, WorkerGone.
+        """
+        return await self._writer.submit(
+            drains.drain_workers,
+            drains.Drain(worker=worker, actor=actor, reason=reason, now=now),
         )
 
     # --- notes ------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ _see = (
         last_seen=bindparam("b_now"),
         gone=False,
     )
+    .returning(_w.drain_asked)
 )
 
 _add_spans = insert(tables.span)
@@ -48,8 +49,10 @@ class Seen:
     facts: JsonObject
 
 
-def see_workers(connection: Connection, batch: Sequence[Seen]) -> Sequence[LedgerError | None]:
-    """Note that workers are alive. One that was thought gone is back."""
+def see_workers(connection: Connection, batch: Sequence[Seen]) -> Sequence[bool | LedgerError]:
+    """Note that workers are alive, and tell each whether it is to drain. One that was thought gone
+    is back."""
+    answers = []
     for seen in batch:
         told: dict[str, Any] = {
             "b_worker": seen.worker,
@@ -57,7 +60,9 @@ def see_workers(connection: Connection, batch: Sequence[Seen]) -> Sequence[Ledge
             "b_facts": seen.facts,
             "b_now": seen.now,
         }
-        if connection.execute(_see, told).rowcount == 0:
+        row = connection.execute(_see, told).first()
+        answers.append(row is not None and row.drain_asked is not None)
+        if row is None:
             connection.execute(
                 insert(tables.worker),
                 {
@@ -69,7 +74,7 @@ def see_workers(connection: Connection, batch: Sequence[Seen]) -> Sequence[Ledge
                     "gone": False,
                 },
             )
-    return [None] * len(batch)
+    return answers
 
 
 def note_dead_letters(

@@ -392,6 +392,10 @@ class LedgerReader:
         """The id of the one redrive whose id starts so. Raises UnknownRow."""
         return self._find("redrive", _j.job, prefix)
 
+    def find_worker(self, prefix: str) -> str:
+        """The one worker whose name starts so. Raises UnknownRow."""
+        return self._find("worker", tables.worker.c.worker, prefix)
+
     def workers(self) -> list[WorkerRow]:
         """Every worker that was ever seen, live ones first, by name."""
         running = (
@@ -415,6 +419,9 @@ class LedgerReader:
                     last_seen=row.last_seen,
                     running=row.tasks or 0,
                     facts=row.facts,
+                    drain_asked=row.drain_asked,
+                    drained_by=row.drained_by,
+                    drain_reason=row.drain_reason,
                 )
                 for row in connection.execute(query)
             ]

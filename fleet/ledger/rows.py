@@ -584,3 +584,7 @@ class WorkerRow(Fact):
     last_seen: AwareDatetime
     running: int
     facts: JsonObject
+    drain_asked: AwareDatetime | None = None
+    """When it was asked to stop; None where it was not."""
+    drained_by: str | None = None
+    drain_reason: str | None = None

@@ -45,12 +45,15 @@ UNANSWERED_RUN = text("run_approval.state = 'open'")
 ENDED = text("task.ended IS NOT NULL")
 BY_PEOPLE = text("event.facts IS NOT NULL")
 REDRIVING = text("redrive_job.state = 'running'")
+DRAINED = text("worker.drain_asked IS NOT NULL")
 STOPPED = text("redrive_job.ended_by IS NOT NULL")
 
 
 def _partial(name: str, *columns: str, where: TextClause) -> Index:
     bare = text(
-        re.sub(r"\b(run|task|outbox|event|redrive_job|approval|run_approval)\.", "", where.text)
+        re.sub(
+            r"\b(run|task|outbox|event|worker|redrive_job|approval|run_approval)\.", "", where.text
+        )
     )
     return Index(name, *columns, sqlite_where=bare, postgresql_where=bare, mssql_where=bare)
 
@@ -247,6 +250,11 @@ worker = Table(
     Column("first_seen", UtcTime, nullable=False),
     Column("last_seen", UtcTime, nullable=False),
     Column("gone", Boolean, nullable=False),
+    # That it is to stop: it is told with its next heartbeat.
+    Column("drain_asked", UtcTime),
+    Column("drained_by", key(120)),
+    Column("drain_reason", Text),
+    _partial("ix_worker_drained", "drain_asked", where=DRAINED),
 )
 
 dead_letter = Table(

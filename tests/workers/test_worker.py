@@ -58,6 +58,39 @@ async def test_stopping_waits_for_what_ends_in_time_and_releases_the_rest(fleet:
     assert fleet.broker.counts("lane-test")["active"] == 1
 
 
+async def test_a_drained_worker_finishes_what_it_has_and_takes_no_more(fleet: Fleet) -> None:
+    """It hears of it with a heartbeat; who asked and why stays, and its name is its own."""
+    await fleet.start()
+    started, go_on = asyncio.Event(), threading.Event()
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def long(bench: Workbench) -> Produced:
+        loop.call_soon_threadsafe(started.set)
+        go_on.wait(PATIENCE)
+        produced = writes_a_file(bench)
+        assert isinstance(produced, Produced)
+        return produced
+
+    fleet.handle(long)
+    serving = asyncio.create_task(
+        serve(fleet.site, [fleet.lane], stop, grace=PATIENCE, heartbeat=0.05)
+    )
+    await asyncio.wait_for(started.wait(), PATIENCE)
+    told = await fleet.site.ledger.drain_worker(
+        "worker-1", "ana", "its node is patched", fleet.clock.now()
+    )
+    await asyncio.wait_for(stop.wait(), PATIENCE)
+    go_on.set()
+    await asyncio.wait_for(serving, PATIENCE)
+
+    assert told.changed
+    assert fleet.task("first").state is State.SUCCEEDED
+    assert fleet.task("second").state is State.QUEUED
+    act = fleet.reader.acts(None, 1).rows[0]
+    assert (act.actor, act.action, act.on) == ("ana", "worker.drain", "worker-1")
+    assert act.reason == "its node is patched"
+
+
 class _TellingWatch(Watch):
     """Tells when two deliveries are finished."""
 

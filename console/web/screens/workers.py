@@ -5,7 +5,8 @@ from collections import defaultdict
 from fastapi import FastAPI, Response
 
 from console.web.render import page
-from console.web.visit import FleetVisited
+from console.web.visit import Acting, FleetVisited
+from contracts.access import Action
 from fleet.ledger.rows import TaskRow
 
 GONE = 20
@@ -29,4 +30,15 @@ def serve(app: FastAPI) -> None:
             gone=sorted(gone, key=lambda row: row.last_seen, reverse=True)[:GONE],
             gone_count=len(gone),
             doing=doing,
+            drain_refused=visit.refused(Action.WORKER_DRAIN),
+        )
+
+    @app.post("/workers/drain")
+    def drain(visit: FleetVisited, form: Acting) -> Response:
+        visit.must(Action.WORKER_DRAIN)
+        asked = {"requester": visit.identity.name, "reason": form.said("reason", "why")}
+        with visit.intake() as intake:
+            told = intake.drain(form.said("worker", "which worker"), asked)
+        return visit.back_to(
+            "/workers", f"{told.worker} takes nothing more, and ends with what it has."
         )

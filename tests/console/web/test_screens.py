@@ -196,3 +196,20 @@ def test_schedules_and_pauses_say_who_and_why(web: Web, home: Home) -> None:
     audit = words(browser.get("/audit").text)
     assert "ada lane.pause pause lane mirror the source is down" in audit
     assert "ana schedule.change" in audit
+
+
+def test_a_worker_is_drained_from_its_page_and_a_viewer_is_told_why_not(
+    web: Web, home: Home
+) -> None:
+    """The button stands there disabled with the reason; a form sent anyway is refused."""
+    home.worker("pod-a-1", "mirror")
+
+    viewer, operator = web.somebody(Role.VIEWER), web.somebody(Role.OPERATOR)
+    seen = viewer.get("/workers").text
+
+    assert "Drain: This needs the role operator or admin; you are viewer." in words(seen)
+    form = {"csrf": csrf_in(seen), "worker": "pod-a-1", "reason": "patched"}
+    assert viewer.post("/workers/drain", form).status_code == 403
+    theirs = operator.get("/workers").text
+    assert "<option>pod-a-1</option>" in theirs
+    assert "Drain: This needs" not in words(theirs)

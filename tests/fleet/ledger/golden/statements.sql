@@ -210,6 +210,14 @@ WHERE vote.at < ? ORDER BY vote.at DESC;
 SELECT TOP ? vote.at, vote.task, vote.person, vote.approves, vote.comment, task.run 
 FROM vote LEFT OUTER JOIN task ON task.task = vote.task ORDER BY vote.at DESC;
 
+SELECT TOP ? worker.drain_asked, worker.worker, worker.drained_by, worker.drain_reason 
+FROM worker 
+WHERE worker.drain_asked IS NOT NULL AND worker.drain_asked < ? ORDER BY worker.drain_asked DESC;
+
+SELECT TOP ? worker.drain_asked, worker.worker, worker.drained_by, worker.drain_reason 
+FROM worker 
+WHERE worker.drain_asked IS NOT NULL ORDER BY worker.drain_asked DESC;
+
 SELECT anon_1.fingerprint, anon_1.id, anon_1.sequence_number, anon_1.place, anon_1.turn 
 FROM (SELECT dead.fingerprint AS fingerprint, dead.id AS id, dead.sequence_number AS sequence_number, dead.place AS place, row_number() OVER (PARTITION BY dead.fingerprint ORDER BY dead.at DESC, dead.id DESC, dead.sequence_number DESC, dead.place DESC) AS turn 
 FROM (SELECT coalesce(dead_letter.fingerprint, ?) AS fingerprint, dead_letter.queue AS place, dead_letter.message_id AS id, dead_letter.sequence_number AS sequence_number, dead_letter.at AS at 
@@ -662,7 +670,7 @@ SELECT worker.lanes, worker.facts, worker.first_seen
 FROM worker 
 WHERE worker.gone = 0 ORDER BY worker.worker;
 
-SELECT worker.worker, worker.lanes, worker.facts, worker.first_seen, worker.last_seen, worker.gone, anon_1.tasks 
+SELECT worker.worker, worker.lanes, worker.facts, worker.first_seen, worker.last_seen, worker.gone, worker.drain_asked, worker.drained_by, worker.drain_reason, anon_1.tasks 
 FROM worker LEFT OUTER JOIN (SELECT task.worker AS worker, count(*) AS tasks 
 FROM task 
 WHERE task.state = 'running' GROUP BY task.worker) AS anon_1 ON anon_1.worker = worker.worker ORDER BY worker.gone, worker.worker;
@@ -735,5 +743,5 @@ UPDATE tenant_use SET tasks=tenant_use.tasks WHERE tenant_use.tenant = ?;
 
 UPDATE worker SET gone=? WHERE worker.gone = 0 AND worker.last_seen < ?;
 
-UPDATE worker SET lanes=?, facts=?, last_seen=?, gone=? WHERE worker.worker = ?;
+UPDATE worker SET lanes=?, facts=?, last_seen=?, gone=? OUTPUT inserted.drain_asked WHERE worker.worker = ?;
 

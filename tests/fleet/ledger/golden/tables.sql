@@ -462,3 +462,15 @@ CREATE INDEX ix_redrive_job_stopped ON redrive_job (ended) WHERE ended_by IS NOT
 
 UPDATE alembic_version SET version_num='0010' WHERE alembic_version.version_num = '0009';
 
+-- Running upgrade 0010 -> 0011
+
+ALTER TABLE worker ADD drain_asked BIGINT NULL;
+
+ALTER TABLE worker ADD drained_by NVARCHAR(120) COLLATE Latin1_General_100_BIN2 NULL;
+
+ALTER TABLE worker ADD drain_reason NVARCHAR(max) NULL;
+
+CREATE INDEX ix_worker_drained ON worker (drain_asked) WHERE drain_asked IS NOT NULL;
+
+UPDATE alembic_version SET version_num='0011' WHERE alembic_version.version_num = '0010';
+
