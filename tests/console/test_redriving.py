@@ -72,8 +72,7 @@ def test_dead_letters_are_shown_by_cause(fleet: Fleet, home: Home, failed: list[
 @pytest.mark.usefixtures("dispatcher")
 def test_a_task_and_a_run_are_cancelled(fleet: Fleet, failed: list[str]) -> None:
     """What waits is cancelled at once and said to be; which of the two must be said."""
-    for task in failed[:2]:
-        assert fleet("retry", task, *_WHY).code == 0
+    assert fleet("redrive", *failed[:2], *_WHY, "--wait").code == 0
 
     done = fleet("cancel", "--task", failed[0], "-m", "not needed", "--json")
     run = json.loads(fleet("task", failed[1], "--json").out.splitlines()[0])["run"]
@@ -82,7 +81,7 @@ def test_a_task_and_a_run_are_cancelled(fleet: Fleet, failed: list[str]) -> None
 
     [told] = rows(done.out)
     assert (told["state"], told["running"]) == ("cancelled", 0)
-    assert whole.out.strip() == f"run {run} is failed"
+    assert whole.out.strip() == f"run {run} is cancelled"
     assert (neither.code, "--task" in neither.err) == (2, True)
 
 

@@ -90,7 +90,7 @@ async def test_a_task_is_cancelled_alone(
     """By its id or the beginning of it."""
     task = await _running(intake, ledger, clock)
 
-    asked = await client.post(f"/v1/tasks/{task.task[:13]}/cancel", json=WHY)
+    asked = await client.post(f"/v1/tasks/{task.task[:23]}/cancel", json=WHY)
     forced = await client.post(f"/v1/tasks/{task.task}/cancel", json=WHY | {"force": True})
 
     assert asked.json() == {"run": task.run, "state": "running", "running": 1}

