@@ -2,8 +2,10 @@
 
 from console.output import say
 from console.site import Site
+from console.web.cluster_view import cluster_view
 from fleet.bus.admin import BusAdmin, Counts
 from fleet.bus.errors import BusUnavailable
+from fleet.clock import Clock
 from fleet.lanes import load_lanes
 from fleet.ledger.reader import LedgerReader
 from fleet.ledger.rows import LaneRow
@@ -14,16 +16,21 @@ class LaneBeside(LaneRow):
 
     bus: Counts | None
     """None where the bus does not answer."""
+    replicas: int | None
+    """Pods that the cluster wants for it; None where none is set, or nothing of it is there."""
+    ready: int | None
+    """Those of them that are ready."""
 
 
 class LanesBeside:
-    """Looks again and again. Says once, on stderr, why the bus does not tell."""
+    """Looks again and again. Says once, on stderr, why the bus or the cluster does not tell."""
 
-    def __init__(self, site: Site, reader: LedgerReader) -> None:
+    def __init__(self, site: Site, reader: LedgerReader, clock: Clock) -> None:
         """Raises LanesRefused."""
         self._site, self._reader = site, reader
         self._lanes = load_lanes(site.settings.lanes_file)
-        self._said = False
+        self._cluster = cluster_view(site.settings, self._lanes, clock)
+        self._said: set[str] = set()
 
     def look(self) -> list[LaneBeside]:
         """Lanes in the order of the lanes file."""
@@ -35,9 +42,21 @@ class LanesBeside:
         rows += known.values()  # lanes of an earlier lanes file that still have work
         depths = self._depths()
         queues = {lane.name: lane.queue for lane in self._lanes}
-        return [
-            LaneBeside(**row.model_dump(), bus=depths.get(queues.get(row.lane, ""))) for row in rows
-        ]
+        cluster = self._cluster.refreshed()
+        if cluster.trouble:
+            self._say(cluster.trouble)
+        found = []
+        for row in rows:
+            pods = cluster.lanes.get(row.lane)
+            found.append(
+                LaneBeside(
+                    **row.model_dump(),
+                    bus=depths.get(queues.get(row.lane, "")),
+                    replicas=None if pods is None else pods.replicas,
+                    ready=None if pods is None else pods.ready,
+                )
+            )
+        return found
 
     def _depths(self) -> dict[str, Counts]:
         """By queue; none where the bus does not answer."""
@@ -52,6 +71,6 @@ class LanesBeside:
             return {}
 
     def _say(self, line: str) -> None:
-        if not self._said:
+        if line not in self._said:
             say(line)
-        self._said = True
+        self._said.add(line)

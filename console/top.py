@@ -1,17 +1,20 @@
 """What `fleet top` shows: the fleet at one moment, from the ledger and the bus."""
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 
 from pydantic import AwareDatetime
 
 from console.site import Site
 from console.web.bus_view import BusView
+from console.web.cluster_view import cluster_view
 from console.web.trends import NOTHING, Trends
 from contracts.fact import Fact
 from contracts.states import State
 from fleet.bus.admin import BusAdmin, Counts
 from fleet.clock import Clock
+from fleet.cluster.rows import ClusterLane
 from fleet.lanes import load_lanes
 from fleet.ledger.pulse import Attention, Pulse
 from fleet.ledger.reader import LedgerReader
@@ -36,6 +39,10 @@ class LaneLook(Fact):
     depth: int | None
     """Messages that the bus could hand out; None where it does not say."""
     dead_letters: int | None
+    replicas: int | None = None
+    """Pods that the cluster wants for it; None where none is set, or nothing of it is there."""
+    ready: int | None = None
+    """Those of them that are ready."""
 
 
 class Look(Fact):
@@ -50,6 +57,8 @@ class Look(Fact):
     """Running ones, newest first."""
     bus_trouble: str
     """Why the bus does not tell; empty where it does."""
+    cluster_trouble: str = ""
+    """Why the cluster does not tell; empty where it does, or none is set."""
 
 
 class Looker:
@@ -62,6 +71,7 @@ class Looker:
         self._reader: LedgerReader = site.reader()
         self._pulse = Pulse(site.settings.ledger_reading_address)
         self._trends = Trends(self._pulse)
+        self._cluster = cluster_view(site.settings, self._lanes, clock)
         self._bus = BusView(None if site.bus_admin is None else self._depths, clock)
 
     def close(self) -> None:
@@ -73,17 +83,23 @@ class Looker:
         now = self._clock.now()
         workers = [row for row in self._reader.workers() if row.state == "live"]
         depths = self._bus.refreshed()
+        cluster = self._cluster.refreshed()
         return Look(
             at=now,
             attention=self._pulse.attention(now),
-            lanes=self._lane_looks(now, workers, depths.queues),
+            lanes=self._lane_looks(now, workers, depths.queues, cluster.lanes),
             workers=tuple(sorted(workers, key=lambda row: (-row.running, row.worker))),
             runs=tuple(self._reader.runs(limit=runs, state=State.RUNNING)),
             bus_trouble=depths.trouble,
+            cluster_trouble=cluster.trouble,
         )
 
     def _lane_looks(
-        self, now: datetime, workers: list[WorkerRow], queues: dict[str, Counts]
+        self,
+        now: datetime,
+        workers: list[WorkerRow],
+        queues: dict[str, Counts],
+        deployed: Mapping[str, ClusterLane],
     ) -> tuple[LaneLook, ...]:
         serving = Counter(lane for row in workers for lane in row.lanes)
         open_ = {row.lane: row for row in self._reader.lanes()}
@@ -95,6 +111,7 @@ class Looker:
         for name in names:
             row = open_.get(name, LaneRow(lane=name, states={}, oldest_queued=None))
             trend, depth = trends.get(name, NOTHING), counts.get(name)
+            pods = deployed.get(name)
             looks.append(
                 LaneLook(
                     lane=name,
@@ -106,6 +123,8 @@ class Looker:
                     ended=trend.counts,
                     depth=None if depth is None else depth.active,
                     dead_letters=None if depth is None else depth.dead_letter,
+                    replicas=None if pods is None else pods.replicas,
+                    ready=None if pods is None else pods.ready,
                 )
             )
         return tuple(looks)

@@ -84,6 +84,11 @@ class Settings(BaseSettings):
     archives in the artifact store; 0 keeps them for ever."""
     grace: float = Field(default=25.0, ge=0)
     """Seconds that running work has to finish when a worker stops."""
+    cluster: str | None = None
+    """On Kubernetes, the namespace that the fleet is in: the console, `fleet top` and `fleet lanes`
+    then show each lane's replicas. Asked by the pod's account, else as kubectl would."""
+    kubeconfig: Path | None = None
+    """With `cluster`: a kubeconfig file to ask it by."""
     pod: str | None = None
     """On Kubernetes, the name of this worker's pod: it then says there while it is busy, so that
     scale-down takes idle ones. Set by the manifests."""

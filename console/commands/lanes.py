@@ -18,7 +18,8 @@ def lanes(
 
     With --json, one object a line for each lane: `lane`, `states`, `oldest_queued`, `paused` (null,
     or who, why and since when), `put_off`, and `bus` with `active`, `scheduled` and `dead_letter`,
-    or null where the bus does not answer.
+    or null where the bus does not answer; `replicas` and `ready`: the pods that the cluster wants
+    and those that are ready, null where no cluster is set (FLEET_CLUSTER).
 
     \b
     Examples:
@@ -35,7 +36,7 @@ def lanes(
     site, clock = session_of(context).site(), SystemClock()
     with site.reader() as reader:
         looking = Looking(
-            look=LanesBeside(site, reader).look,
+            look=LanesBeside(site, reader, clock).look,
             draw=lambda rows: lanes_table(rows, clock.now(), wide=output.is_wide()),
             nothing="no lanes",
         )

@@ -25,7 +25,7 @@ def top(
     Where the answer goes into a pipe or file it is one look, unless --json asks for a stream.
 
     With --json, one object a line for each look: `at`, `attention`, `lanes`, `workers`, `runs`,
-    `bus_trouble`.
+    `bus_trouble`, `cluster_trouble`.
 
     \b
     Examples:

@@ -34,16 +34,20 @@ def lanes_table(lanes: Iterable["LaneBeside"], now: datetime, *, wide: bool = Tr
     for column in ("put off", "oldest queued" if wide else "oldest"):
         table.add_column(column, justify="right")
     on_bus = ("bus: active", "scheduled", "dead-lettered") if wide else ("bus", "later", "dead")
-    for column in on_bus:
+    rows = list(lanes)
+    deployed = any(lane.replicas is not None for lane in rows)
+    for column in (*on_bus, "replicas") if deployed else on_bus:
         table.add_column(column, justify="right")
-    for lane in lanes:
+    for lane in rows:
         counts = lane.bus
+        pods = "-" if lane.replicas is None else f"{lane.ready}/{lane.replicas}"
         table.add_row(
             lane.lane if lane.paused is None else f"{lane.lane} (paused)",
             *(Text(str(lane.states.get(state) or "-"), style(state)) for state in OPEN_STATES),
             str(lane.put_off or "-"),
             "-" if lane.oldest_queued is None else span(now - lane.oldest_queued),
             *(("?", "?", "?") if counts is None else _numbers(counts)),
+            *([pods] if deployed else []),
         )
     return table
 

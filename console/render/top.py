@@ -44,8 +44,8 @@ def _head(look: Look) -> Text:
     ):
         if count:
             head.append(f"  {count} {words}", style=look_of)
-    if look.bus_trouble:
-        head.append(f"  {shown(look.bus_trouble)}", style="bold red")
+    for trouble in filter(None, (look.bus_trouble, look.cluster_trouble)):
+        head.append(f"  {shown(trouble)}", style="bold red")
     return head
 
 
@@ -56,10 +56,15 @@ def _lanes(look: Look, *, plain: bool, wide: bool) -> Table:
         table.add_column(state.value, justify="right", no_wrap=True)
     for column in (("on the bus",) if wide else ()) + _NUMBERS:
         table.add_column(column, justify="right", no_wrap=True)
+    deployed = any(lane.replicas is not None for lane in look.lanes)
+    if deployed:
+        table.add_column("replicas", justify="right", no_wrap=True)
     if wide:
         table.add_column("last half hour", no_wrap=True)
     for lane in look.lanes:
         row = _row(lane, look.at, wide=wide)
+        if deployed:
+            row.append("-" if lane.replicas is None else f"{lane.ready}/{lane.replicas}")
         if wide:
             row.append(trend(lane.ended[-_HALF_HOUR:], plain=plain))
         table.add_row(*row)

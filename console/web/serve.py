@@ -10,6 +10,7 @@ from console.site import Site
 from console.web.app import create_app
 from console.web.beat import Beat
 from console.web.bus_view import BusView
+from console.web.cluster_view import cluster_view
 from console.web.site import WebSite
 from console.web.trends import Trends
 from fleet.access.access_file import load_access
@@ -75,6 +76,7 @@ def _web_site(site: Site, opened: contextlib.AsyncExitStack) -> WebSite:
         gate=LiveGate(settings.rules, lanes),
         store=open_store(settings.artifacts_address, settings.artifacts_folder),
         bus=BusView(_ask(site), clock),
+        cluster=cluster_view(settings, lanes, clock),
         trends=Trends(pulse),
         beat=Beat(pulse),
         identities=identities,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from console.intake import Intake
 from console.web.beat import Beat
 from console.web.bus_view import BusView
+from console.web.cluster_view import ClusterView
 from console.web.trends import Trends
 from contracts.lane import LaneTable
 from fleet.access.local import LocalSessions
@@ -33,6 +34,7 @@ class WebSite:
     gate: LiveGate
     store: ArtifactStore
     bus: BusView
+    cluster: ClusterView
     trends: Trends
     beat: Beat
     identities: IdentitySource

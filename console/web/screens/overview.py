@@ -15,6 +15,7 @@ from console.web.trends import NOTHING, Trend
 from console.web.visit import Visit, Visited
 from contracts.access import Action
 from contracts.states import State
+from fleet.cluster.rows import ClusterLane
 from fleet.ledger.browse import RunFilter
 from fleet.ledger.pulse import Attention
 from fleet.ledger.rows import LaneRow, WorkerRow
@@ -33,6 +34,8 @@ class LaneView:
     workers: int
     depth: int | None
     """Messages that the bus could hand out now; None where it does not say."""
+    replicas: ClusterLane | None
+    """None where no cluster is set, where it does not say, and where nothing is deployed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,7 @@ def serve(app: FastAPI) -> None:
             all=_together(lanes),
             latest=site.browser.runs(RunFilter(), limit=8).rows,
             depths=depths,
+            cluster=site.cluster.replicas() if site.cluster.is_set else None,
         )
 
 
@@ -77,6 +81,7 @@ def lane_views(visit: Visit, workers: list[WorkerRow], depths: Depths) -> list[L
     names += sorted((open_.keys() | trends.keys()) - set(names))
     serving = Counter(lane for one in workers if one.state == "live" for lane in one.lanes)
     queues = {lane.name: depths.queues.get(lane.queue) for lane in site.lanes}
+    deployed = site.cluster.replicas().lanes
     views = []
     for name in names:
         counts = queues.get(name)
@@ -87,6 +92,7 @@ def lane_views(visit: Visit, workers: list[WorkerRow], depths: Depths) -> list[L
                 trend=trends.get(name, NOTHING),
                 workers=serving[name],
                 depth=None if counts is None else counts.active,
+                replicas=deployed.get(name),
             )
         )
     return views

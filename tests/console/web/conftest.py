@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from console.web.app import create_app
 from console.web.beat import Beat
 from console.web.bus_view import BusView
+from console.web.cluster_view import cluster_view
 from console.web.site import WebSite
 from console.web.trends import Trends
 from contracts.access import Role
@@ -107,6 +108,7 @@ def a_web(home: Home, opened: ExitStack, dispatcher: tuple[str, int] = NOBODY_LI
         gate=LiveGate(settings.rules, lanes),
         store=home.store,
         bus=BusView(None, clock),
+        cluster=cluster_view(settings, lanes, clock),
         trends=Trends(pulse),
         beat=Beat(pulse),
         identities=local,
