@@ -232,10 +232,11 @@ def _fleet(app: FastAPI) -> None:
         looking: Looking,
         request: Request,
         response: Response,
+        submissions: Annotated[bool, Query(description="Also runs that were asked for.")] = True,
         after: After = None,
         limit: Limit = 100,
     ) -> tuple[Act, ...]:
-        page = looking.reader.acts(after, limit)
+        page = looking.reader.acts(after, limit, submissions=submissions)
         _link(request, response, page.next)
         return page.rows
 

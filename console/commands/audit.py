@@ -14,6 +14,10 @@ def audit(
     limit: Annotated[
         int, typer.Option(min=1, max=10_000, metavar="N", help="At most so many.")
     ] = 50,
+    submissions: Annotated[
+        bool,
+        typer.Option("--submissions/--no-submissions", help="Also runs that were asked for."),
+    ] = True,
     after: After = None,
     watch: Watch = False,
     every: Every = 1.0,
@@ -30,6 +34,7 @@ def audit(
     Examples:
       fleet audit
       fleet audit --limit 500 --json
+      fleet audit --no-submissions
       fleet audit --watch
     """
     from console import output
@@ -40,7 +45,7 @@ def audit(
     with session_of(context).site().reader() as reader:
 
         def look() -> tuple[Act, ...]:
-            page = reader.acts(after, limit)
+            page = reader.acts(after, limit, submissions=submissions)
             if page.next is not None and not watch:
                 output.say(f"there is more: --after {page.next}")
             return page.rows

@@ -37,8 +37,12 @@ class Act(Fact):
     facts: JsonObject = {}
 
 
-def acts(connection: Connection, cursor: str | None, limit: int) -> Page[Act]:
-    """The latest first. Raises UnknownRow for a cursor that is none.
+def acts(
+    connection: Connection, cursor: str | None, limit: int, *, submissions: bool = True
+) -> Page[Act]:
+    """The latest first; runs that were asked for only with `submissions`, since those are most.
+
+    Raises UnknownRow for a cursor that is none.
 
     What was done in the very microsecond that a page ends with is told with it, however much.
     """
@@ -46,6 +50,7 @@ def acts(connection: Connection, cursor: str | None, limit: int) -> Page[Act]:
     found = [
         told(row)
         for query, column, told in _KINDS
+        if submissions or told is not _a_submission
         for row in _latest(connection, query, column, before, limit)
     ]
     found.sort(key=lambda act: (act.at, act.action, act.on, act.actor), reverse=True)

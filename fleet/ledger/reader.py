@@ -228,10 +228,12 @@ class LedgerReader:
         """What a task, or a held run, waits for people for; None where it does not."""
         return next((row for row in self.approvals(1000) if row.task == task), None)
 
-    def acts(self, cursor: str | None = None, limit: int = 50) -> Page[Act]:
+    def acts(
+        self, cursor: str | None = None, limit: int = 50, *, submissions: bool = True
+    ) -> Page[Act]:
         """What people did, the latest first. Raises UnknownRow for a cursor that is none."""
         with self._engine.connect() as connection:
-            return acts(connection, cursor, limit)
+            return acts(connection, cursor, limit, submissions=submissions)
 
     def find_task(self, prefix: str) -> str:
         """The id of the one task whose id starts so. Raises UnknownRow."""

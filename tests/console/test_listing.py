@@ -54,6 +54,8 @@ def test_what_people_did_is_listed(fleet: Fleet, home: Home) -> None:
     assert {act["on"] for act in everything[1::2]} == {"guarantee_report for acme"}
     assert json.loads(first.out) == everything[0]
     cursor = first.err.split("--after ")[1].strip()
+    acted = fleet("audit", "--json", "--no-submissions").out.splitlines()
+    assert [json.loads(line) for line in acted] == everything[::2]
     rest = fleet("audit", "--json", "--after", cursor).out.splitlines()
     assert [json.loads(line) for line in rest] == everything[1:]
 

@@ -14,4 +14,6 @@ def serve(app: FastAPI) -> None:
     @app.get("/audit")
     def audit(visit: FleetVisited, request: Request) -> Response:
         cursor = request.query_params.get("after") or None
-        return page(visit, "audit.html", found=visit.site.reader.acts(cursor, PAGE))
+        submissions = request.query_params.get("submissions") != "no"
+        found = visit.site.reader.acts(cursor, PAGE, submissions=submissions)
+        return page(visit, "audit.html", found=found, submissions=submissions)

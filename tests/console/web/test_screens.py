@@ -134,8 +134,12 @@ def test_the_audit_tells_who_did_what_and_why(web: Web, home: Home) -> None:
 
     asyncio.run(act())
     told = words(web.somebody().get("/audit").text)
+    without = words(web.somebody().get("/audit?submissions=no").text)
 
     assert "grace dead_letter.redrive 1 of everything" in told
+    assert "run.submit guarantee_report for acme" in told
+    assert "run.submit" not in without
+    assert "grace dead_letter.redrive 1 of everything" in without
     assert "ada run.cancel the run" in told
     assert "cancellation asked for: asked for twice" in told
     assert told.count("the source is back") == 1
