@@ -20,16 +20,12 @@ from tests.servers.postgresql import PostgreSQL, running_postgresql
 GIVEN = os.environ.get("LEDGER_CONFORMANCE_URL")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _listening() -> Iterator[None]:
+@pytest.fixture(autouse=True)
+def _nothing_unseen() -> Iterator[None]:
+    """Only while a test of the ledger runs: others in this process may tell databases more."""
     event.listen(Engine, "before_cursor_execute", see)
     yield
     event.remove(Engine, "before_cursor_execute", see)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_unseen(_listening: None) -> Iterator[None]:
-    yield
     if new := unknown():
         pytest.fail("SQL Server would be told something new; run `make ledger-golden`:\n" + new[0])
 
