@@ -2,9 +2,16 @@
 
 from console.manifests.names import Configuration, Manifest, labels, metadata
 from console.manifests.pod import Part, pod_template, spread, variable
+from fleet.cluster.names import NAMESPACE
 
 DISPATCHER_PORT, CONSOLE_PORT = 8780, 8790
 _EVERYWHERE = "0.0.0.0"  # noqa: S104  # the pod's own address, which network policies guard
+
+_OF_THE_CONSOLE = [
+    variable("FLEET_CONSOLE_HOST", _EVERYWHERE),
+    # Replicas of each lane on the Overview; its role lets it list them.
+    variable("FLEET_CLUSTER", NAMESPACE),
+]
 
 
 def dispatcher_documents(configuration: Configuration) -> list[Manifest]:
@@ -22,7 +29,7 @@ def _documents(
     name: str, command: list[str], port: int, replicas: int, configuration: Configuration
 ) -> list[Manifest]:
     labelled, full = labels(name), f"fleet-{name}"
-    environment = [variable("FLEET_CONSOLE_HOST", _EVERYWHERE)] if port == CONSOLE_PORT else []
+    environment = _OF_THE_CONSOLE if port == CONSOLE_PORT else []
     part = Part(
         name=name,
         account=full,
