@@ -90,7 +90,8 @@ def _tasks(app: FastAPI) -> None:
         summary="A run's tasks, by stage and partition",
         responses=_NOT_FOUND,
     )
-    def tasks(  # noqa: PLR0917  # each is a field of the query
+    def tasks(
+        *,
         looking: Looking,
         asker: Asker,
         request: Request,
