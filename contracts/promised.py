@@ -33,6 +33,10 @@ def digest_of(envelope: Envelope) -> str:
         "flags": list(envelope.flags),
         "generation": envelope.generation,
     }
+    if envelope.isolated:
+        head["isolated"] = True
+    if envelope.slots:
+        head["slots"] = [slot.model_dump(exclude_defaults=True) for slot in envelope.slots]
     body = envelope.body
     inputs = {
         stage: listed([pointer.model_dump_json(exclude_defaults=True) for pointer in pointers])

@@ -61,7 +61,8 @@ examples:
   python -m workers --verify RUN --json        run a run's deterministic stages again and compare
 
 Settings come from FLEET_* variables; `fleet config` shows them.
-Exit codes: 0 stopped as asked, or verified; 1 verify found a difference; 2 refused to start."""
+Exit codes: 0 stopped as asked, or by itself to be started anew (handlers would not end), or
+verified; 1 verify found a difference; 2 refused to start."""
 
 
 def main() -> int:

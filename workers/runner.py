@@ -1,8 +1,9 @@
 """Running handlers: on the event loop, in a thread, or in a process, as the lane says.
 
-A handler that is told to end gets a while to do so by itself. After that a process is killed and a
-coroutine is cancelled. A thread cannot be ended from outside: it is left behind and counted, and
-its slot is given back, for every attempt in a thread has a thread of its own.
+A handler that is told to end gets a while to do so by itself. After that a process is killed, a
+coroutine is cancelled, and in a thread an exception is raised. What withstands that (a call into C
+that does not return) is left behind and counted: its attempt is over, what it still makes is looked
+at by nobody, and its place in the lane stays taken until it ends (workers.worker).
 """
 
 import asyncio
@@ -10,24 +11,27 @@ import inspect
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 from contracts.lane import Mode
 from contracts.outcome import Failed, Fault, FaultKind, Produced
+from fleet.bus.receiver import Delivery
 from workers.children import Child, ChildDied, Children, ChildTooLarge
 from workers.guard import guarded, guarded_async
 from workers.leases import End, Lease
 from workers.stages.handler import AsyncRun, Run, StageHandler, Workbench
+from workers.threads import HandlerEnded, HandlerThread
 
 _log = logging.getLogger(__name__)
 
 _GRACE = 5.0
 """Seconds that a handler has to end by itself once it is told to."""
 _FORCED = 1.0
-"""Seconds for a killed process or a cancelled coroutine to be gone."""
+"""Seconds for a handler that is ended by force to be gone."""
+_AGAIN = 0.5
+"""Seconds between two uses of force: a handler may catch the first, or tidy up."""
 
 
 class TimedOut(Exception):
@@ -85,8 +89,7 @@ class _Running:
     """A started handler, and how it is ended by force."""
 
     outcome: "asyncio.Future[Produced | Failed]"
-    force: Callable[[], object] | None
-    """None for a thread."""
+    force: Callable[[], object]
 
 
 class HandlerRunner:
@@ -98,13 +101,16 @@ class HandlerRunner:
     def __init__(self, processes: int, grace: float = _GRACE) -> None:
         self._processes, self._grace = max(processes, 1), grace
         self._children = Children(keep=self._processes)
-        self._left: list[asyncio.Future[Produced | Failed]] = []
+        self._left: dict[asyncio.Future[Produced | Failed], Delivery] = {}
 
     @property
     def left_behind(self) -> int:
         """Handlers that did not end when told to, and still have not."""
-        self._left = [outcome for outcome in self._left if not outcome.done()]
         return len(self._left)
+
+    def left_by(self, delivery: Delivery) -> "asyncio.Future[Produced | Failed] | None":
+        """The handler of this delivery, where it is left behind: done once it ends after all."""
+        return next((outcome for outcome, one in self._left.items() if one is delivery), None)
 
     async def run(
         self,
@@ -129,28 +135,35 @@ class HandlerRunner:
             if running.outcome.done():
                 return _result(running.outcome)
             signals.cancel()
-            await self._end(running)
+            await self._end(running, lease)
             if running.outcome.done() and isinstance(_result(running.outcome), Produced):
                 return _result(running.outcome)
             raise TimedOut if lease.end is None else AttemptEnded(lease.end)
         finally:
             signals.clear()
 
-    async def _end(self, running: _Running) -> None:
+    async def _end(self, running: _Running, lease: Lease) -> None:
         """Let the handler end by itself, then by force; what withstands that is left behind."""
-        await asyncio.wait({running.outcome}, timeout=self._grace)
-        if running.outcome.done():
-            return
-        if running.force is not None:
+        outcome = running.outcome
+        await asyncio.wait({outcome}, timeout=self._grace)
+        until = asyncio.get_running_loop().time() + _FORCED
+        while not outcome.done() and asyncio.get_running_loop().time() < until:
             running.force()
-            await asyncio.wait({running.outcome}, timeout=_FORCED)
-        if not running.outcome.done():
-            self._left.append(running.outcome)
+            await asyncio.wait({outcome}, timeout=_AGAIN)
+        if not outcome.done():
+            self._left[outcome] = lease.delivery
+            outcome.add_done_callback(self._ended_after_all)
             _log.error(
                 "a handler did not end within %.0f s of being told to; %d are left behind",
                 self._grace,
                 self.left_behind,
             )
+
+    def _ended_after_all(self, outcome: "asyncio.Future[Produced | Failed]") -> None:
+        del self._left[outcome]
+        if not outcome.cancelled():
+            outcome.exception()  # looked at, or asyncio complains that nobody did
+        _log.warning("a handler that was left behind has ended; what it made is not recorded")
 
     def warm(self) -> None:
         """Start the processes before they are needed: importing the stages takes a second."""
@@ -166,15 +179,14 @@ class HandlerRunner:
     ) -> _Running:
         if mode is Mode.ASYNC or inspect.iscoroutinefunction(handler.run):
             task = asyncio.ensure_future(guarded_async(cast(AsyncRun, handler.run), bench))
-            return _Running(task, task.cancel)
+            return _Running(task, lambda: task.cancelling() or task.cancel())
         run = cast(Run, handler.run)
         if mode is Mode.THREAD:
-            return _Running(asyncio.wrap_future(_in_thread(guarded, run, bench)), None)
+            thread = HandlerThread(guarded, run, bench)
+            return _Running(asyncio.wrap_future(thread.outcome), thread.end)
         place = _Place()
-        return _Running(
-            asyncio.wrap_future(_in_thread(self._in_child, place, run, bench, memory_mb)),
-            place.kill,
-        )
+        thread = HandlerThread(self._in_child, place, run, bench, memory_mb)
+        return _Running(asyncio.wrap_future(thread.outcome), place.kill)
 
     def _in_child(
         self, place: "_Place", run: Run, bench: Workbench, memory_mb: int | None
@@ -250,27 +262,8 @@ async def _first_of(one: "asyncio.Future[Any]", other: "asyncio.Future[Any]", li
         other.remove_done_callback(wake)
 
 
-def _in_thread(call: Callable[..., Produced | Failed], *given: Any) -> "Future[Produced | Failed]":
-    """`call(*given)` in a thread of its own.
-
-    A pool of threads would lose a slot to each handler that never ends, and the interpreter would
-    wait for them at its exit; a daemon thread is just left.
-    """
-    future: Future[Produced | Failed] = Future()
-    future.set_running_or_notify_cancel()
-
-    def carry() -> None:
-        try:
-            future.set_result(call(*given))
-        except BaseException as cause:  # handed on, to whoever waits
-            future.set_exception(cause)
-
-    threading.Thread(target=carry, name="stage", daemon=True).start()
-    return future
-
-
 def _result(outcome: "asyncio.Future[Produced | Failed]") -> Produced | Failed:
-    if outcome.cancelled():
+    if outcome.cancelled() or isinstance(outcome.exception(), HandlerEnded):
         return _failure("handler.cancelled", "the handler was cancelled, by force or by itself")
     return outcome.result()
 

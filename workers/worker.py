@@ -109,7 +109,8 @@ async def serve_lane(
         def begin(delivery: Delivery) -> asyncio.Task[None]:
             if watch is not None:
                 watch.took(lane.name)
-            return attempts.create_task(_one(delivery, lane, site, room, watch=watch, flow=flow))
+            carried = _one(delivery, lane, site, room, watch=watch, flow=flow, stop=stop)
+            return attempts.create_task(carried)
 
         ahead = None
         if flow is not None and number is None:
@@ -162,6 +163,7 @@ async def _one(
     *,
     watch: Watch | None,
     flow: Flow | None,
+    stop: asyncio.Event,
 ) -> None:
     try:
         # What was taken ahead has no message that a pod could be given.
@@ -181,6 +183,30 @@ async def _one(
         if watch is not None:
             watch.finished(lane.name)
         room.give_back()
+        if (left := site.runner.left_by(delivery)) is not None:
+            _left_behind(left, lane, site, room, stop)
+
+
+def _left_behind(
+    handler: "asyncio.Future[Any]", lane: Lane, site: Site, room: Room, stop: asyncio.Event
+) -> None:
+    """Its place stays taken while it runs on: it still has its memory, and maybe a core.
+
+    A worker that has lost half of a lane's places this way ends, and its supervisor starts it anew:
+    nothing else takes such a thread away.
+    """
+    room.shrink()
+    handler.add_done_callback(lambda _: room.grow())
+    if room.places <= lane.concurrency // 2 and not stop.is_set():
+        _log.error(
+            "%s ends, to be started again: %d of %d places of lane %s are lost to handlers that do"
+            " not end; they belong in mode 'process'",
+            site.worker,
+            lane.concurrency - room.places,
+            lane.concurrency,
+            lane.name,
+        )
+        stop.set()
 
 
 async def _heartbeat(

@@ -34,7 +34,7 @@ def cancel(
 
     What does not run yet is cancelled at once. A handler that runs is told within a third of its
     lane's lease, has a few seconds to end by itself, and is then ended: a process is killed, a
-    coroutine cancelled; a thread cannot be, and is left behind. With --force the ledger does not
+    coroutine cancelled, in a thread an exception is raised. With --force the ledger does not
     wait for that: the attempt is over now, and whatever its worker still makes of it is refused.
 
     A run with a cancelled task starts nothing more and ends as cancelled. Cancelling what has ended

@@ -161,6 +161,19 @@ class Room:
         self._free += places
         self._changed.set()
 
+    def shrink(self) -> None:
+        """One place fewer: what was taken for it is over, and something still stands there."""
+        self._places, self._free = self._places - 1, self._free - 1
+
+    def grow(self) -> None:
+        """One place more."""
+        self._places += 1
+        self.give_back()
+
+    @property
+    def places(self) -> int:
+        return self._places
+
     async def all_back(self) -> None:
         """Wait until nothing is taken."""
         while self._free < self._places:

@@ -192,6 +192,7 @@ def _envelope(
     promised: Promise, facts: RunFacts, inputs: dict[str, str], gathers: list[str], now: datetime
 ) -> tuple[str, str]:
     """The envelope as JSON, and its digest."""
+    kin = facts.kin[promised.stage]
     head = facts.head | {
         "task": promised.task,
         "stage": promised.stage,
@@ -200,7 +201,7 @@ def _envelope(
         "version": promised.version,
         "lane": promised.lane,
     }
-    kin = facts.kin[promised.stage]
+    head |= ({"isolated": True} if kin.stage.isolated else {}) | kin.slots
     files = kin.files
     digest = promised_digest(
         head,
@@ -218,8 +219,6 @@ def _envelope(
             "created": now.isoformat(),
             "traceparent": promised.traceparent or facts.traceparent,
         }
-        | ({"isolated": True} if kin.stage.isolated else {})
-        | kin.slots
     )
     texts = ",".join(f"{as_json(need)}:{inputs[need]}" for need in sorted(inputs))
     body = f'{{"payload":{promised.payload},"inputs":{{{texts}}},"files":{files}'

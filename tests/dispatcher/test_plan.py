@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from contracts.artifact import ArtifactPointer, Scope, Tier
 from contracts.lane import Lane, LaneTable
+from contracts.limit import Slot
 from contracts.plan import RunGraph
 from contracts.request import Parameter
 from dispatcher.faults import PipelineRefused, RequestRefused
@@ -176,3 +177,49 @@ def test_a_stage_may_ask_for_pods_of_its_own_where_its_lane_allows() -> None:
     assert [stage.name for stage in graph.stages if stage.isolated] == ["totals"]
     with pytest.raises(PipelineRefused, match=r"line 13: .*'mirror' may have no pods of their own"):
         _plan({"client": "C-1"}, refused)
+
+
+_LIMITED = """\
+name: monthly
+version: 1
+parameters:
+  client: {type: string, required: true}
+limits:
+  - {key: "{tenant}", running: 4}
+stages:
+  - name: months
+    kind: mirror.keys
+    with: {source: claims, query: sql/months.sql}
+    limits:
+      - {key: "client-${client}", running: 1}
+      - {key: crm, starts: 10, per: minute, shared: true}
+      - {key: "{requester}/{partition}", running: 2}
+"""
+
+
+def test_a_pipelines_limits_become_the_slots_of_its_stages() -> None:
+    """The pipeline's for all of its stages, then the stage's own; each counted by the values of
+    this run, shared ones across pipelines, and what only a task knows is left for its worker."""
+    graph = _plan({"client": "C-1"}, _LIMITED)
+
+    assert graph.stage("months").slots == (
+        Slot(key="pipeline/monthly/acme", running=4),
+        Slot(key="pipeline/monthly/months/client-C-1", running=1),
+        Slot(key="shared/crm", starts=10, per=60),
+        Slot(key="pipeline/monthly/months/{requester}/{partition}", running=2),
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("{key: '{client}', running: 1}", r"line 6: .*\{client\} is unknown; there are tenant"),
+        ("{key: all}", r"line 6: .*say running .* or starts"),
+        ("{running: 1, shared: true}", r"line 6: .*a shared limit needs a key"),
+        ("{running: 0}", r"line 6: .*greater than or equal to 1"),
+    ],
+)
+def test_a_limit_that_says_nothing_is_refused_with_its_line(written: str, told: str) -> None:
+    """A mistake is told when the pipeline is read, not when tasks pile up."""
+    with pytest.raises(PipelineRefused, match=told):
+        _plan({"client": "C-1"}, _LIMITED.replace('{key: "{tenant}", running: 4}', written))

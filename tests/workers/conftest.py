@@ -1,6 +1,7 @@
 """A small fleet in one process: real bus, ledger, store and gate; handlers that tests write."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -147,6 +148,15 @@ class Fleet:
     def task(self, stage: str) -> TaskDetail:
         (row,) = (row for row in self.reader.tasks(RUN) if row.stage == stage)
         return self.reader.task(row.task)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Return once it holds; fails after a while."""
+    never = asyncio.Event()
+    async with asyncio.timeout(PATIENCE):
+        while not holds():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(never.wait(), 0.02)
 
 
 def a_stage(name: str, *needs: str, **payload: str) -> StagePlan:

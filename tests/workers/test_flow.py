@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
 from contracts.limit import Limit
@@ -12,7 +12,7 @@ from contracts.outcome import Failed, Produced
 from contracts.states import State
 from dispatcher.waker import Waker
 from fleet.ledger.pauses import Pause
-from tests.workers.conftest import PATIENCE, RUN, Fleet, a_stage, writes_a_file
+from tests.workers.conftest import PATIENCE, RUN, Fleet, a_stage, until, writes_a_file
 from workers.flow import Flow
 from workers.stages.handler import Workbench
 from workers.worker import serve
@@ -56,15 +56,6 @@ async def serving(fleet: Fleet) -> AsyncIterator[Flow]:
         group.create_task(waker.loop.run(stop))
         yield flow
         stop.set()
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Return once it holds; fails after a while."""
-    never = asyncio.Event()
-    async with asyncio.timeout(PATIENCE):
-        while not holds():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(never.wait(), 0.02)
 
 
 async def ended(fleet: Fleet, run: str = RUN) -> None:

@@ -1,6 +1,7 @@
 """Running handlers: every way to end becomes an outcome, and none takes the worker along."""
 
 import asyncio
+import contextlib
 import os
 import threading
 from pathlib import Path
@@ -12,7 +13,7 @@ from contracts.artifact import Scope
 from contracts.lane import Mode
 from contracts.outcome import Failed, FaultKind, Produced
 from contracts.states import State
-from tests.workers.conftest import PATIENCE, Fleet, Step, a_stage, writes_a_file
+from tests.workers.conftest import PATIENCE, Fleet, Step, a_stage, until, writes_a_file
 from workers.bench import NO_SIGNALS
 from workers.guard import failed
 from workers.leases import Lease
@@ -139,28 +140,51 @@ async def test_a_process_that_does_not_end_is_killed(fleet: Fleet) -> None:
     assert fleet.task("only").state is State.SUCCEEDED
 
 
-async def test_a_thread_that_does_not_end_keeps_no_slot(fleet: Fleet) -> None:
-    """It is counted, for health to tell, and other handlers run as if it were not there."""
-    await fleet.start(a_stage("one"), a_stage("two"))
+def spins(bench: Workbench) -> Produced:
+    """A loop in Python that asks nobody and shrugs at every exception."""
+    while True:
+        with contextlib.suppress(Exception):
+            sum(range(1000))
+
+
+async def test_a_thread_that_computes_on_and_on_is_ended(fleet: Fleet) -> None:
+    """An exception ends it where it stands: nothing is left behind, and the task timed out."""
+    await fleet.start(a_stage("only"))
+
+    fleet.handle(spins)
+    fleet.lane = fleet.lane.model_copy(update={"timeout": 0.1})
+    await fleet.deliver()
+
+    fault = fleet.task("only").attempts[0].fault
+    assert fault is not None
+    assert fault.code == "handler.timed_out"
+    assert fleet.site.runner.left_behind == 0
+    assert "stage" not in {thread.name for thread in threading.enumerate()}
+
+
+async def test_a_thread_that_withstands_everything_records_nothing_late(fleet: Fleet) -> None:
+    """The attempt is over as timed out; it is counted until it ends; what it made is refused."""
+    await fleet.start(a_stage("only"))
     release = threading.Event()
 
-    def deaf(bench: Workbench) -> Produced:
-        release.wait(PATIENCE)
-        return Produced()
+    def deaf(bench: Workbench) -> Produced | Failed:
+        release.wait(PATIENCE)  # a call into C: no exception reaches it
+        return writes_a_file(bench)
 
     try:
         fleet.handle(deaf)
         fleet.lane = fleet.lane.model_copy(update={"timeout": 0.1})
         await fleet.deliver()
         counted = fleet.site.runner.left_behind
-        fleet.handle(writes_a_file)
-        fleet.lane = fleet.lane.model_copy(update={"timeout": 20})
-        await fleet.deliver()
     finally:
         release.set()
+    await until(lambda: fleet.site.runner.left_behind == 0)
 
     assert counted == 1
-    assert State.SUCCEEDED in {fleet.task("one").state, fleet.task("two").state}
+    (attempt,) = fleet.task("only").attempts
+    assert attempt.fault is not None
+    assert attempt.fault.code == "handler.timed_out"
+    assert fleet.task("only").outputs == ()
 
 
 async def test_a_process_that_dies_leaves_its_neighbour_alone(fleet: Fleet, tmp_path: Path) -> None:

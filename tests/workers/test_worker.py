@@ -5,7 +5,7 @@ import threading
 
 from contracts.outcome import Produced
 from contracts.states import State
-from tests.workers.conftest import PATIENCE, RUN, Fleet, writes_a_file
+from tests.workers.conftest import PATIENCE, RUN, Fleet, Step, a_stage, until, writes_a_file
 from workers.health import Watch
 from workers.stages.handler import Workbench
 from workers.worker import serve
@@ -102,6 +102,58 @@ class _TellingWatch(Watch):
         self._finished += 1
         if self._finished == 2:
             self.both.set()
+
+
+async def test_a_worker_whose_threads_are_stuck_takes_no_more_and_ends(fleet: Fleet) -> None:
+    """Half of a lane's places are lost to handlers that withstand their timeout: it stops by
+    itself, without waiting for them, and what is on the queue is left to the one started anew."""
+    release = threading.Event()
+
+    def deaf(bench: Workbench) -> Produced:
+        release.wait(PATIENCE)
+        return Produced()
+
+    fleet.handle(deaf)
+    fleet.lane = fleet.lane.model_copy(update={"timeout": 0.1})
+    await fleet.start(a_stage("one"), a_stage("two"))
+    try:
+        await asyncio.wait_for(
+            serve(fleet.site, [fleet.lane], asyncio.Event(), grace=PATIENCE), PATIENCE
+        )
+        left = fleet.site.runner.left_behind
+    finally:
+        release.set()
+
+    assert left == 1
+    states = {fleet.task(stage).state for stage in ("one", "two")}
+    assert states == {State.RETRYING, State.QUEUED}
+
+
+async def test_a_place_comes_back_with_the_thread_that_held_it(fleet: Fleet) -> None:
+    """One of four is stuck for a while: the worker goes on with three, then with four again."""
+    release, going = threading.Event(), asyncio.Event()
+
+    def deaf_once(bench: Workbench) -> Produced:
+        assert isinstance(bench.payload, Step)
+        if bench.payload.word == "stuck":
+            release.wait(PATIENCE)
+        return Produced()
+
+    fleet.handle(deaf_once)
+    fleet.lane = fleet.lane.model_copy(update={"timeout": 0.1, "concurrency": 4})
+    await fleet.start(a_stage("stuck", word="stuck"), *(a_stage(f"s{n}") for n in range(6)))
+    serving = asyncio.create_task(serve(fleet.site, [fleet.lane], going, grace=PATIENCE))
+    try:
+        await until(lambda: fleet.task("stuck").state is State.RETRYING)
+        stuck = (fleet.site.runner.left_behind, going.is_set())
+    finally:
+        release.set()
+    await until(lambda: fleet.site.runner.left_behind == 0)
+    going.set()
+    await asyncio.wait_for(serving, PATIENCE)
+
+    assert stuck == (1, False)
+    assert {fleet.task(f"s{n}").state for n in range(6)} == {State.SUCCEEDED}
 
 
 async def test_a_worker_of_a_job_ends_once_nothing_came_for_long(fleet: Fleet) -> None:

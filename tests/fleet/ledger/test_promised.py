@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from contracts.artifact import ArtifactPointer, Scope
 from contracts.envelope import Envelope, decoded, encoded
+from contracts.limit import Slot
 from contracts.promised import digest_of
 from contracts.states import State
 from fleet.ledger.ledger import Ledger
@@ -16,9 +17,11 @@ from tests.fleet.ledger.story import (
     FAN,
     NOW,
     a_claim,
+    a_graph,
     a_pointer,
     a_record,
     a_run,
+    a_stage,
     finished,
     listing,
     promised,
@@ -50,6 +53,31 @@ async def test_what_travelled_is_what_was_promised(ledger: Ledger) -> None:
     assert len(seen) == 6
     for envelope in seen:
         assert digest_of(decoded(encoded(envelope))) == digest_of(envelope)
+
+
+LIMITED = a_graph(
+    a_stage("list", isolated=True, slots=(Slot(key="pipeline/sales/acme", running=2),))
+)
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        lambda e: e.model_copy(update={"slots": ()}),
+        lambda e: e.model_copy(update={"slots": (Slot(key="mine alone", running=9),)}),
+        lambda e: e.model_copy(update={"isolated": False}),
+    ],
+)
+async def test_nobody_takes_the_limits_off_an_envelope(ledger: Ledger, forged: Any) -> None:
+    """Slots and a pod of its own are part of what was promised."""
+    await ledger.start_run(a_run(LIMITED))
+    [envelope] = await promised(ledger)
+
+    false = refused(await brought(ledger, forged(envelope)))
+    true = await brought(ledger, decoded(encoded(envelope)))
+
+    assert false.why == "altered"
+    assert isinstance(true, Claimed)
 
 
 @pytest.mark.parametrize(
