@@ -29,7 +29,13 @@ RUN /opt/build/bin/pip wheel --no-cache-dir --disable-pip-version-check --no-dep
 # What it needs, by hash, from wheels alone: nothing is compiled, so no stage has a compiler.
 FROM ${PYTHON_IMAGE} AS installed
 WORKDIR /src
+# strip, for image/trim.sh. Its version shows in nothing that ships.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends binutils \
+    && rm -rf /var/lib/apt/lists/*
 COPY requirements-image.lock ./
+COPY image image
 COPY --from=wheel /wheels /wheels
 # pip stays outside of the environment that is shipped.
 RUN python3 -m venv /opt/pip && python3 -m venv --without-pip /opt/fleet \
@@ -37,7 +43,8 @@ RUN python3 -m venv /opt/pip && python3 -m venv --without-pip /opt/fleet \
         --disable-pip-version-check --require-hashes --only-binary :all: \
         -r requirements-image.lock \
     && /opt/pip/bin/pip --python /opt/fleet/bin/python install --no-cache-dir \
-        --disable-pip-version-check --no-deps /wheels/*.whl
+        --disable-pip-version-check --no-deps /wheels/*.whl \
+    && image/trim.sh "$(/opt/fleet/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 FROM ${PYTHON_IMAGE} AS image
 # `--build-arg ODBC=18` adds Microsoft's driver for Azure SQL; building so accepts its licence.

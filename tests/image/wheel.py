@@ -27,13 +27,30 @@ def built_wheel(folder: Path) -> Path:
 
 
 def fresh_environment(folder: Path, wheel: Path) -> Path:
-    """As the Dockerfile makes it: by hash, from wheels alone. The folder of its commands."""
-    _run([sys.executable, "-m", "venv", str(folder)])
-    pip = [str(folder / "bin" / "pip"), "install", "--quiet"]
+    """As the Dockerfile makes it: by hash, from wheels alone, without pip. Its site-packages."""
+    _run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
+    pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python")]
+    pip += ["install", "--quiet"]
     lock = str(PROJECT / "requirements-image.lock")
     _run([*pip, "--require-hashes", "--only-binary", ":all:", "-r", lock])
     _run([*pip, "--no-deps", str(wheel)])
-    return folder / "bin"
+    (packages,) = folder.glob("lib/python*/site-packages")
+    return packages
+
+
+def trimmed(packages: Path) -> None:
+    """As the Dockerfile does it. Needs binutils."""
+    _run([str(PROJECT / "image" / "trim.sh"), str(packages)])
+
+
+def megabytes(folder: Path) -> dict[str, float]:
+    """What each entry of a folder takes on disk, in MB of 1,000,000 bytes, the largest first."""
+    sizes: dict[str, int] = {}
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            name = path.relative_to(folder).parts[0]
+            sizes[name] = sizes.get(name, 0) + path.stat().st_size
+    return {name: sizes[name] / 1e6 for name in sorted(sizes, key=lambda n: (-sizes[n], n))}
 
 
 def started(
