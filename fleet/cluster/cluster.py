@@ -5,7 +5,7 @@ opened: it costs half a second and some 60 MB.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -25,6 +25,8 @@ _TRIES = 4
 _STARTS = 3
 """Of a list whose continuation is no longer valid (410)."""
 _GONE, _TOO_MANY = 410, 429
+ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where Kubernetes mounts a pod's token and the cluster's certificate."""
 
 
 class Cluster:
@@ -93,7 +95,11 @@ class Cluster:
 
 
 def open_cluster(
-    *, namespace: str = NAMESPACE, kubeconfig: Path | None = None, context: str | None = None
+    *,
+    namespace: str = NAMESPACE,
+    kubeconfig: Path | None = None,
+    context: str | None = None,
+    account: Path = ACCOUNT,
 ) -> Cluster:
     """From inside a pod by its service account, else by a kubeconfig file, as kubectl does.
 
@@ -109,7 +115,7 @@ def open_cluster(
     try:
         if kubeconfig is None and context is None:
             try:
-                config.load_incluster_config(client_configuration=settings)
+                _sign_in_as_pod(settings, account)
                 return Cluster(client.ApiClient(settings), namespace)
             except config.ConfigException:
                 pass  # not in a pod
@@ -123,6 +129,26 @@ def open_cluster(
             f"no cluster to ask: {cause}. Run where kubectl works, or name a --kubeconfig"
         ) from None
     return Cluster(client.ApiClient(settings), namespace)
+
+
+def _sign_in_as_pod(settings: "client.Configuration", account: Path) -> None:
+    """Raises ConfigException outside of a pod."""
+    from kubernetes.config import incluster_config
+
+    token = account / "token"
+    incluster_config.InClusterConfigLoader(
+        token_filename=str(token),
+        cert_filename=str(account / "ca.crt"),
+        try_refresh_token=False,
+    ).load_and_set(settings)
+
+    def reread(settings: "client.Configuration") -> None:
+        # For each call: the kubelet puts a new token there before the old one ends. The client's
+        # own way keeps one for a minute, in which a token that was withdrawn is still sent.
+        with suppress(OSError):
+            settings.api_key["BearerToken"] = f"bearer {token.read_text(encoding='ascii')}"
+
+    settings.refresh_api_key_hook = reread
 
 
 class _Stale(ClusterUnavailable):

@@ -7,6 +7,7 @@ continuation can expire (410); writes can conflict (409); anything can be too mu
 """
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,6 +79,8 @@ class ApiServer:
     """So many continuations are answered as gone."""
     budget_spent: bool = False
     """Whether evictions are refused for a disruption budget."""
+    tokens: list[str] = field(default_factory=list)
+    """The bearer token of each request, in their order."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def put(self, resource: str, *objects: Object) -> None:
@@ -115,8 +118,8 @@ class ApiServer:
 
 
 @contextmanager
-def running_api_server() -> Iterator[ApiServer]:
-    """On a free port of the loopback, until the block ends."""
+def running_api_server(tls: tuple[Path, Path] | None = None) -> Iterator[ApiServer]:
+    """On a free port of the loopback, until the block ends. `tls`: certificate and key."""
     server = ApiServer()
 
     class Handler(_Handler):
@@ -124,6 +127,11 @@ def running_api_server() -> Iterator[ApiServer]:
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.url = f"http://127.0.0.1:{http.server_address[1]}"
+    if tls is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*tls)
+        http.socket = context.wrap_socket(http.socket, server_side=True)
+        server.url = server.url.replace("http:", "https:")
     thread = threading.Thread(
         target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
     )
@@ -164,6 +172,8 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(length)) if length else None
         headers: dict[str, str] = {}
+        scheme, _, token = self.headers.get("Authorization", "").partition(" ")
+        self.api.tokens.append(token if scheme.casefold() == "bearer" else "")
         try:
             with self.api.lock:
                 status, told = 200, self._done(method, body)
