@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     access_file: Path | None = None
     """Whose tokens are believed over HTTP, and what they may do (docs/how-to/let-people-in.md).
     Without it only this machine is answered, and may do everything."""
+    session_key: SecretStr | None = Field(default=None, min_length=32)
+    """What the console seals its forms with, at least 32 characters: the same for each of several
+    replicas. Absent means `console.key` under `home`, made where there is none."""
     token: SecretStr | None = None
     """A token for a dispatcher that asks for one: `fleet` sends it along."""
     metrics_host: str = "127.0.0.1"

@@ -11,6 +11,12 @@ IMAGE = "leaf-fleet"
 """An overlay says where the image is kept, by digest."""
 SETTINGS, RULES, LANES = "fleet-settings", "fleet-rules", "fleet-lanes"
 """ConfigMaps: the settings as variables, the rules of the policy gate, and the lanes file."""
+METRICS_PORT = 9464
+"""As FLEET_METRICS_PORT in base/settings.yaml; OpenTelemetry's own choice for Prometheus."""
+ACCESS = "fleet-access"
+"""The ConfigMap whose one file, access.toml, says whose tokens are believed."""
+CONSOLE_SECRETS = "fleet-console"
+"""The Secret with the console's session key, a file named as its setting."""
 SOURCES = "fleet-sources"
 """The Secret whose one file, sources.toml, says where source systems are."""
 

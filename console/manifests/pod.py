@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from console.manifests.names import (
+    ACCESS,
     IMAGE,
     LANES,
+    METRICS_PORT,
     RULES,
     SETTINGS,
     SOURCES,
@@ -19,6 +21,12 @@ from console.manifests.names import (
 _AFTER_DRAIN = 45
 """Seconds from the end of the drain to the end of the process: handlers told to end take up to 6,
 settling up to 20 (workers.runner, fleet.bus.receiver), closing the rest."""
+_SCRAPED = {
+    "prometheus.io/scrape": "true",
+    "prometheus.io/port": str(METRICS_PORT),
+    "prometheus.io/path": "/metrics",
+}
+"""What Azure's managed Prometheus, and most others, find pods by."""
 _USER = 10001
 """As in the Dockerfile."""
 
@@ -41,6 +49,12 @@ class Part:
     port: int | None = None
     environment: Sequence[Manifest] = field(default_factory=list)
     sources: bool = False
+    measured: bool = True
+    """Whether it serves metrics."""
+    access: bool = False
+    """Whether it is asked by people and programs, with tokens."""
+    secrets: str | None = None
+    """The Secret whose files are its secret settings."""
     critical: bool = False
     annotations: dict[str, str] = field(default_factory=dict)
 
@@ -66,7 +80,9 @@ def pod_template(part: Part, configuration: Configuration) -> Manifest:
     return {
         "metadata": {
             "labels": part.labels | {"azure.workload.identity/use": "true"},
-            "annotations": {"fleet.leaf/lanes-digest": configuration.digest} | part.annotations,
+            "annotations": {"fleet.leaf/lanes-digest": configuration.digest}
+            | (_SCRAPED if part.measured else {})
+            | part.annotations,
         },
         "spec": spec,
     }
@@ -115,10 +131,15 @@ def _container(part: Part) -> Manifest:
         **part.probes,
         "volumeMounts": _mounts(part),
     }
-    if part.port is not None:
-        container["ports"] = [{"name": "http", "containerPort": part.port}]
+    ports = [("http", part.port), ("metrics", METRICS_PORT if part.measured else None)]
+    if told := [{"name": name, "containerPort": port} for name, port in ports if port is not None]:
+        container["ports"] = told
     if part.sources:
         container["env"].append(variable("FLEET_SOURCES", "/etc/fleet/sources/sources.toml"))
+    if part.access:
+        container["env"].append(variable("FLEET_ACCESS_FILE", "/etc/fleet/access/access.toml"))
+    if part.secrets is not None:
+        container["env"].append(variable("FLEET_SECRETS", "/etc/fleet/secrets"))
     return container
 
 
@@ -131,8 +152,10 @@ def _mounts(part: Part) -> list[Manifest]:
         {"name": "rules", "mountPath": "/etc/fleet/rules", "readOnly": True},
         {"name": "lanes", "mountPath": "/etc/fleet/lanes", "readOnly": True},
     ]
-    if part.sources:
-        mounts.append({"name": "sources", "mountPath": "/etc/fleet/sources", "readOnly": True})
+    mounts += [
+        {"name": name, "mountPath": f"/etc/fleet/{name}", "readOnly": True}
+        for name in _own_volumes(part)
+    ]
     return mounts
 
 
@@ -145,9 +168,20 @@ def _volumes(part: Part, configuration: Configuration) -> list[Manifest]:
         {"name": "rules", "configMap": {"name": RULES, "items": items}},
         {"name": "lanes", "configMap": {"name": LANES}},
     ]
-    if part.sources:
-        volumes.append({"name": "sources", "secret": {"secretName": SOURCES}})
+    volumes += [{"name": name} | kept for name, kept in _own_volumes(part).items()]
     return volumes
+
+
+def _own_volumes(part: Part) -> dict[str, Manifest]:
+    """What not every part has, by the name of the folder under /etc/fleet."""
+    own: dict[str, Manifest] = {}
+    if part.sources:
+        own["sources"] = {"secret": {"secretName": SOURCES}}
+    if part.access:
+        own["access"] = {"configMap": {"name": ACCESS}}
+    if part.secrets is not None:
+        own["secrets"] = {"secret": {"secretName": part.secrets}}
+    return own
 
 
 def _sizes(part: Part) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The parts of which there are a few: the dispatcher, and the console in a browser."""
 
-from console.manifests.names import Configuration, Manifest, labels, metadata
+from console.manifests.names import CONSOLE_SECRETS, Configuration, Manifest, labels, metadata
 from console.manifests.pod import Part, pod_template, spread, variable
 from fleet.cluster.names import NAMESPACE
 
@@ -21,15 +21,16 @@ def dispatcher_documents(configuration: Configuration) -> list[Manifest]:
 
 
 def console_documents(configuration: Configuration) -> list[Manifest]:
-    """The pages of the console. One: a person's pages stay with the process that opened them."""
-    return _documents("console", ["python", "-m", "console"], CONSOLE_PORT, 1, configuration)
+    """The pages of the console. Two, with one session key: a page that one of them gave is good
+    at the other."""
+    return _documents("console", ["python", "-m", "console"], CONSOLE_PORT, 2, configuration)
 
 
 def _documents(
     name: str, command: list[str], port: int, replicas: int, configuration: Configuration
 ) -> list[Manifest]:
     labelled, full = labels(name), f"fleet-{name}"
-    environment = _OF_THE_CONSOLE if port == CONSOLE_PORT else []
+    is_console = port == CONSOLE_PORT
     part = Part(
         name=name,
         account=full,
@@ -45,7 +46,10 @@ def _documents(
             "readinessProbe": _asked("/readyz") | {"periodSeconds": 5},
         },
         port=port,
-        environment=environment,
+        environment=_OF_THE_CONSOLE if is_console else [],
+        measured=not is_console,
+        access=True,
+        secrets=CONSOLE_SECRETS if is_console else None,
         critical=True,
     )
     template = pod_template(part, configuration)

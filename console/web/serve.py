@@ -64,8 +64,7 @@ def _web_site(site: Site, opened: contextlib.AsyncExitStack) -> WebSite:
     address = settings.ledger_reading_address
     lanes = load_lanes(settings.lanes_file)
     pulse = opened.enter_context(Pulse(address))
-    key = local_key(settings.home)
-    local, identities = _logins(settings, key)
+    local, identities = _logins(settings)
     return WebSite(
         settings=settings,
         clock=clock,
@@ -80,19 +79,26 @@ def _web_site(site: Site, opened: contextlib.AsyncExitStack) -> WebSite:
         trends=Trends(pulse),
         beat=Beat(pulse),
         identities=identities,
-        sealer=Sealer(key.encode()),
+        sealer=sealer_of(settings),
         local=local,
         secure=local is None,
         dispatcher=(settings.http_host, settings.http_port),
     )
 
 
-def _logins(settings: Settings, key: str) -> tuple[LocalSessions | None, IdentitySource]:
+def sealer_of(settings: Settings) -> Sealer:
+    """With the key that replicas share, else with this home's own."""
+    given = settings.session_key
+    key = local_key(settings.home) if given is None else given.get_secret_value()
+    return Sealer(key.encode())
+
+
+def _logins(settings: Settings) -> tuple[LocalSessions | None, IdentitySource]:
     """Tokens where an access file says whose are believed, else the local login. Raises
     AccessFileRefused."""
     if settings.access_file is not None:
         return None, TokenSource(load_access(settings.access_file))
-    local = LocalSessions(key)
+    local = LocalSessions(local_key(settings.home))
     return local, local
 
 

@@ -1,10 +1,12 @@
 """What no manifest may do: run as root, hold a secret in a variable, lack limits, talk freely."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from contracts.scale import Shape
+from fleet.access.access_file import load_access
 from fleet.cluster.names import COMPONENT, LANE_LABEL
 from fleet.lanes import load_lanes
 from fleet.settings import Settings
@@ -144,3 +146,66 @@ def test_a_pod_of_its_own_belongs_to_no_deployment_or_budget() -> None:
         for _, other in of_kind("Deployment", "PodDisruptionBudget"):
             selector = other["spec"]["selector"]["matchLabels"]
             assert not selector.items() <= labelled.items(), place
+
+
+def test_metrics_are_served_where_they_are_scraped_and_to_the_scraper_alone() -> None:
+    """One port in the settings, in each pod, in what a scraper reads, and in the network policy."""
+    settings, policy = _named("ConfigMap", "fleet-settings"), _named("NetworkPolicy", "metrics")
+    port = int(settings["data"]["FLEET_METRICS_PORT"])
+    (expression,) = policy["spec"]["podSelector"]["matchExpressions"]
+    measured = set()
+    for place, one in of_kind("Deployment", "ScaledJob", "PodTemplate"):
+        made = template(one)
+        part, notes = made["metadata"]["labels"][COMPONENT], made["metadata"].get("annotations", {})
+        ports = {p["name"]: p["containerPort"] for p in made["spec"]["containers"][0]["ports"]}
+        serves = ports.get("metrics") == port
+        assert serves == (part in expression["values"]), place
+        assert (notes.get("prometheus.io/port") == str(port)) == serves, place
+        measured |= {part} if serves else set()
+
+    assert settings["data"]["FLEET_METRICS_HOST"] == "0.0.0.0"
+    assert measured == set(expression["values"])
+    (rule,) = policy["spec"]["ingress"]
+    assert rule["ports"] == [{"protocol": "TCP", "port": port}]
+    assert rule["from"] == [
+        {"namespaceSelector": {"matchLabels": {"fleet.leaf/monitoring": "true"}}}
+    ]
+
+
+@pytest.mark.parametrize("part", ["dispatcher", "console"])
+def test_who_may_ask_is_said_in_a_mounted_file_that_can_be_used(part: str, tmp_path: Path) -> None:
+    """Without one, nobody but the pod itself would be answered."""
+    spec = template(_named("Deployment", f"fleet-{part}"))["spec"]
+    file = tmp_path / "access.toml"
+    named = Path(_variables(spec)["FLEET_ACCESS_FILE"])
+    volume = _mounted(spec, str(named.parent))
+
+    file.write_text(_named("ConfigMap", volume["configMap"]["name"])["data"][named.name])
+
+    assert load_access(file).issuer[0].issuer.startswith("https://")
+
+
+def test_replicas_of_the_console_share_a_key_that_is_a_file() -> None:
+    """A page of one is good at another; the key stands in no variable."""
+    console = _named("Deployment", "fleet-console")
+    spec = template(console)["spec"]
+
+    assert console["spec"]["replicas"] > 1
+    assert _mounted(spec, _variables(spec)["FLEET_SECRETS"])["secret"]["secretName"]
+    assert "FLEET_SESSION_KEY" not in _variables(spec)
+
+
+def _named(kind: str, name: str) -> dict[str, Any]:
+    """Of the base, where an overlay has a patch of the same name."""
+    return next(one for _, one in of_kind(kind) if one["metadata"]["name"] == name)
+
+
+def _variables(spec: dict[str, Any]) -> dict[str, str]:
+    return {v["name"]: v.get("value", "") for v in spec["containers"][0]["env"]}
+
+
+def _mounted(spec: dict[str, Any], place: str) -> dict[str, Any]:
+    (mount,) = [m for m in spec["containers"][0]["volumeMounts"] if m["mountPath"] == place]
+    (volume,) = [v for v in spec["volumes"] if v["name"] == mount["name"]]
+    found: dict[str, Any] = volume
+    return found

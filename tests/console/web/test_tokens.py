@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from console.web.app import create_app
+from console.web.serve import sealer_of
 from fleet.access.access_file import load_access
 from fleet.access.tokens import TokenSource
+from fleet.settings import Settings
 from tests.console.ledgers import Home
 from tests.console.web.conftest import Browser, Web, a_web
 from tests.fleet.access.issuer import AUDIENCE, LoopbackIssuer, issuing
@@ -126,3 +128,27 @@ def test_the_dispatcher_is_asked_in_their_name(
 
     [headers] = asked[1]
     assert headers["cf-access-jwt-assertion"] == given["cf-access-jwt-assertion"]
+
+
+@pytest.mark.parametrize(("other", "asked_for"), [("k" * 43, 1), ("x" * 43, 0)])
+def test_a_form_of_one_replica_is_good_at_another_with_the_same_key(
+    web: Web,
+    issuer: LoopbackIssuer,
+    home: Home,
+    asked: tuple[int, list[dict[str, str]]],
+    other: str,
+    asked_for: int,
+) -> None:
+    """Whichever of them a load balancer picks; with another key it is a form of somebody else's."""
+    given = login(issuer, home)
+    first, second = (
+        Browser(create_app(replace(web.site, sealer=sealer_of(Settings(session_key=key)))))
+        for key in ("k" * 43, other)
+    )
+    [run] = web.site.reader.runs()
+    page = first.get(f"/runs/{run.run}", given)
+    csrf = page.text.split('name="csrf" value="')[1].split('"')[0]
+
+    second.post(f"/runs/{run.run}/cancel", {"csrf": csrf, "reason": "a test"}, given)
+
+    assert len(asked[1]) == asked_for
