@@ -19,7 +19,7 @@ def documents() -> list[tuple[str, Document]]:
     for path in sorted(K8S.rglob("*.yaml")):
         name = path.relative_to(K8S).as_posix()
         for number, document in enumerate(yaml.safe_load_all(path.read_text(encoding="utf-8"))):
-            if isinstance(document, dict) and document.get("kind") != "Kustomization":
+            if isinstance(document, dict) and not document["apiVersion"].startswith("kustomize."):
                 found.append((f"{name}#{number}", document))
     return found
 
