@@ -87,7 +87,9 @@ async def dispatch(settings: Settings, stop: asyncio.Event, ready_file: Path | N
         reader = opened.enter_context(LedgerReader(settings.ledger_reading_address))
         measure_lanes(telemetry.meter, reader.lanes, clock.now)
         browser = opened.enter_context(LedgerBrowser(settings.ledger_reading_address))
-        bus = await opened.enter_async_context(open_bus(settings.bus_address, store))
+        bus = await opened.enter_async_context(
+            open_bus(settings.bus_address, store, telemetry.send_tracer)
+        )
         relay = OutboxRelay(ledger, bus, clock, settings.relay_every)
         sweeper = Sweeper(ledger, clock, settings.sweep_every)
         intake = Intake(

@@ -124,7 +124,7 @@ async def _serve(
     runner = HandlerRunner(processes=os.cpu_count() or 1)
     async with await Ledger.open(settings.ledger_address) as ledger:
         with start_telemetry("worker", ledger, settings.metrics_at) as telemetry:
-            async with open_bus(settings.bus_address, store) as bus:
+            async with open_bus(settings.bus_address, store, telemetry.send_tracer) as bus:
                 site = Site(
                     worker=worker,
                     bus=bus,

@@ -10,6 +10,7 @@ from typing import Any
 from azure.servicebus import ServiceBusMessageState, ServiceBusSubQueue
 from azure.servicebus.aio import ServiceBusClient
 from azure.servicebus.exceptions import ServiceBusError
+from opentelemetry.trace import Tracer
 
 from contracts.envelope import WireMessage
 from fleet.artifacts.store import ArtifactStore
@@ -18,6 +19,7 @@ from fleet.bus.claim_check import checked_in, checked_out, has_reference
 from fleet.bus.errors import BusUnavailable
 from fleet.bus.message import Outgoing, from_sdk
 from fleet.bus.receiver import Delivery, Room, deferred, deliveries
+from fleet.bus.send_span import send_span
 from fleet.bus.sender import QueueSender
 from fleet.bus.set_aside import SetAside, set_aside
 
@@ -40,8 +42,11 @@ class DeadLettered:
 class Bus:
     """One namespace. Opened by `open_bus`; senders are kept for life."""
 
-    def __init__(self, client: ServiceBusClient, bodies: ArtifactStore) -> None:
-        self._client, self._bodies = client, bodies
+    def __init__(
+        self, client: ServiceBusClient, bodies: ArtifactStore, tracer: Tracer | None = None
+    ) -> None:
+        """`tracer`: for the span of each sending."""
+        self._client, self._bodies, self._tracer = client, bodies, tracer
         self._senders: dict[str, QueueSender] = {}
 
     async def publish(self, queue: str, messages: Sequence[Outgoing]) -> None:
@@ -59,7 +64,11 @@ class Bus:
         sender = self._senders.get(queue)
         if sender is None:
             sender = self._senders[queue] = QueueSender(self._client, queue)
-        await sender.send(ready)
+        if self._tracer is None:
+            await sender.send(ready)
+        else:
+            with send_span(self._tracer, queue, ready):
+                await sender.send(ready)
 
     def deliveries(self, queue: str, room: Room, stop: asyncio.Event) -> AsyncIterator[Delivery]:
         """Deliveries until `stop`; see fleet.bus.receiver. Bodies in the store are not yet read."""
@@ -128,16 +137,18 @@ class Bus:
 
 
 @contextlib.asynccontextmanager
-async def open_bus(address: str, bodies: ArtifactStore, **options: Any) -> AsyncIterator[Bus]:
+async def open_bus(
+    address: str, bodies: ArtifactStore, tracer: Tracer | None = None, **options: Any
+) -> AsyncIterator[Bus]:
     """A bus by its connection string (`UseDevelopmentEmulator=true` for a local one), or by the
-    namespace that this process signs in to; see fleet.bus.address.
+    namespace that this process signs in to; see fleet.bus.address. `tracer`: of `send` spans.
 
     The SDK's own retry is for hiccups of one call only; work is retried through the ledger.
     """
     async with messaging_client(
         address, retry_total=2, retry_backoff_factor=0.2, retry_backoff_max=2, **options
     ) as client:
-        bus = Bus(client, bodies)
+        bus = Bus(client, bodies, tracer)
         try:
             yield bus
         finally:

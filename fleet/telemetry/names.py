@@ -17,6 +17,7 @@ CONVERSATION_ID = "messaging.message.conversation_id"
 BATCH_COUNT = "messaging.batch.message_count"
 DELIVERY_COUNT = "messaging.servicebus.message.delivery_count"
 
+ERROR_TYPE = "error.type"
 EXCEPTION_TYPE = "exception.type"
 EXCEPTION_MESSAGE = "exception.message"
 SERVICE = "service.name"

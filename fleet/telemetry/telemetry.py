@@ -95,6 +95,13 @@ class Telemetry:
             self.tracer = LocalTracer(resource, ended)
 
     @property
+    def send_tracer(self) -> Tracer | None:
+        """For the spans of sendings: where traces leave the machine. The local store goes without
+        them: it would have one more row for each task, and nothing that the ledger does not tell.
+        """
+        return None if isinstance(self.tracer, LocalTracer) else self.tracer
+
+    @property
     def metrics_port(self) -> int | None:
         """Where the Prometheus text is served, if it is."""
         return self._page.port if self._page else None

@@ -3,13 +3,19 @@
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from opentelemetry.trace import SpanKind
 
+from contracts.envelope import WireMessage
+from fleet.artifacts.folder import FolderStore
+from fleet.bus.bus import open_bus
+from fleet.bus.message import Outgoing
 from fleet.telemetry import names
 from fleet.telemetry.context import context_of, traceparent_of
 from fleet.telemetry.telemetry import Telemetry, start_telemetry
+from localbus.testing import running_bus
 from tests.fleet.telemetry.test_telemetry import Kept
 from tests.policies.secrets import PLANTED, core_of
 from tests.servers.ingestion import Ingestion, running_ingestion
@@ -49,14 +55,19 @@ def a_delivery(telemetry: Telemetry, traceparent: str | None, outcome: str = "su
             pass
 
 
-def test_one_trace_is_seen_whole(monitor: Ingestion) -> None:
-    """From the request to the settlement, over two processes: one operation, each span under its
-    parent, with where and what of it in OpenTelemetry's messaging names."""
+async def test_one_trace_is_seen_whole(monitor: Ingestion, tmp_path: Path) -> None:
+    """From the request over the bus to the settlement, over two processes: one operation, each span
+    under its parent, with where and what of it in OpenTelemetry's messaging names."""
     with (
+        running_bus(tmp_path / "bus", queues=[QUEUE]) as broker,
         start_telemetry("dispatcher", Kept()) as here,
-        here.tracer.start_as_current_span("POST /v1/runs", kind=SpanKind.SERVER) as request,
     ):
-        traceparent = traceparent_of(request)
+        with here.tracer.start_as_current_span("POST /v1/runs", kind=SpanKind.SERVER) as request:
+            traceparent = traceparent_of(request) or ""
+        message = WireMessage(message_id="m", properties={"traceparent": traceparent}, body=b"{}")
+        store = FolderStore(tmp_path / "artifacts")
+        async with open_bus(broker.connection_string, store, here.send_tracer) as bus:
+            await bus.publish(QUEUE, [Outgoing(message=message)])
     with start_telemetry("worker", Kept()) as there:
         a_delivery(there, traceparent)
 
@@ -64,20 +75,22 @@ def test_one_trace_is_seen_whole(monitor: Ingestion) -> None:
     by_name = {one["data"]["baseData"]["name"]: one for one in spans}
     assert set(by_name) == {
         "POST /v1/runs",
+        "send lane-mirror",
         "process lane-mirror",
         "run mirror.sql",
         "settle lane-mirror",
     }
     [operation] = {one["tags"]["ai.operation.id"] for one in spans}
-    assert operation == (traceparent or "").split("-")[1]
+    assert operation == traceparent.split("-")[1]
     parents = {name: one["tags"].get("ai.operation.parentId") for name, one in by_name.items()}
     ids = {name: one["data"]["baseData"]["id"] for name, one in by_name.items()}
-    assert parents["process lane-mirror"] == ids["POST /v1/runs"]
+    assert parents["process lane-mirror"] == parents["send lane-mirror"] == ids["POST /v1/runs"]
     assert parents["run mirror.sql"] == parents["settle lane-mirror"] == ids["process lane-mirror"]
     roles = {one["tags"]["ai.cloud.role"] for one in spans}
     assert roles == {"leaf-fleet-dispatcher", "leaf-fleet-worker"}
-    for operation_type in ("process", "settle"):
+    for operation_type in ("send", "process", "settle"):
         told = by_name[f"{operation_type} {QUEUE}"]["data"]["baseData"]["properties"]
+        told.pop("otel.messaging.message.id", None)
         assert {name: v for name, v in told.items() if name.startswith("otel.")} == {
             "otel.messaging.system": "servicebus",
             "otel.messaging.operation.name": operation_type,
