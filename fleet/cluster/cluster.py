@@ -148,7 +148,7 @@ def _sign_in_as_pod(settings: "client.Configuration", account: Path) -> None:
         with suppress(OSError):
             settings.api_key["BearerToken"] = f"bearer {token.read_text(encoding='ascii')}"
 
-    settings.refresh_api_key_hook = reread
+    settings.refresh_api_key_hook = reread  # type: ignore[assignment]  # the client declares no type
 
 
 class _Stale(ClusterUnavailable):
