@@ -15,10 +15,8 @@ KIB = 4
 """Of a task's message, envelope and properties: measured on the demo, rounded up."""
 UNIT = 4_096
 """KiB/s of a Premium messaging unit: Microsoft's rule of thumb, in and out together. Measure."""
-LEDGER_TASKS = 2_750
-"""Tasks a second of one ledger: measured on SQLite (docs/explanation/ledger.md)."""
-LEDGER_BYTES = 12_000
-"""That a task leaves in the ledger, spans included: the demo's file by its tasks."""
+LEDGER_BYTES = 13_000
+"""That a task leaves in the ledger, spans and log lines included: the demo's file by its tasks."""
 MOST_UNITS = 16
 """Of one namespace."""
 
@@ -45,9 +43,12 @@ class Need:
 
 
 def need(
-    load: Load, service: Mapping[str, Sequence[float]], concurrency: Mapping[str, int]
+    load: Load,
+    service: Mapping[str, Sequence[float]],
+    concurrency: Mapping[str, int],
+    ledger_tasks: float,
 ) -> Need:
-    """What it needs, to the next whole one."""
+    """What it needs, to the next whole one. `ledger_tasks`: a second, that one ledger carries."""
     tasks = load.tasks_a_second
     first = load.a_second("mirror") / TASKS["mirror"] * 2  # a run begins with two tasks
     peak = tasks + first * 3600 * AT_ONCE / WAVE
@@ -66,7 +67,7 @@ def need(
         operations=operations,
         namespaces=1 if standard else math.ceil(units / MOST_UNITS),
         units=0 if standard else min(units, MOST_UNITS),
-        ledgers=max(1, math.ceil(peak / (LEDGER_TASKS * 0.5))),
+        ledgers=max(1, math.ceil(peak / (ledger_tasks * 0.5))),
         gigabytes=load.runs * sum(TASKS.values()) * LEDGER_BYTES / 1e9,
         busy_pods=busy,
         nodes=math.ceil(busy * 1.5 / 6),

@@ -6,10 +6,12 @@ them comes at once at every full hour, as schedules do. Times are seconds.
 
 import json
 import random
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+BENCHMARKS = Path(__file__).parents[2] / "docs" / "benchmarks.json"
 SERVICE_TIMES = Path(__file__).with_name("service_times.json")
 HOURS = 8
 TASKS = {
@@ -68,6 +70,19 @@ def service_times(path: Path = SERVICE_TIMES) -> Mapping[str, Sequence[float]]:
     told = json.loads(path.read_text(encoding="utf-8"))
     times: dict[str, list[float]] = told["seconds"]
     return times
+
+
+def assumed(path: Path = SERVICE_TIMES) -> Mapping[str, str]:
+    """Lanes whose times nobody measured, and what is taken for them instead."""
+    told: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))["assumed"]
+    return told
+
+
+def ledger_tasks(path: Path = BENCHMARKS) -> float:
+    """Tasks a second that a whole fleet over one ledger carried in `make bench`, with two workers:
+    the ledger was not its limit, so that one ledger carries at least that."""
+    rounds = json.loads(path.read_text(encoding="utf-8"))["peers"]["fleet"]["rounds"]
+    return statistics.median(float(one["burn_down_2"]) for one in rounds)
 
 
 def measured(url: str) -> dict[str, list[float]]:

@@ -7,7 +7,14 @@ from itertools import pairwise
 import pytest
 
 from bench.autoscale.limits import need
-from bench.autoscale.loads import STATED, TEN, THOUSAND, service_times
+from bench.autoscale.loads import (
+    STATED,
+    TEN,
+    THOUSAND,
+    assumed,
+    ledger_tasks,
+    service_times,
+)
 from bench.autoscale.model import Cluster, Lane, World
 from bench.autoscale.plot import Panel, drawn
 from fleet.lanes import load_lanes
@@ -84,7 +91,9 @@ def test_nodes_that_have_to_come_are_what_a_wave_waits_for() -> None:
 def test_ten_times_fits_one_namespace_and_a_thousand_times_does_not() -> None:
     """By the arithmetic on the page."""
     times, concurrency = service_times(), {lane.name: lane.concurrency for lane in load_lanes()}
-    stated, ten, thousand = (need(one, times, concurrency) for one in (STATED, TEN, THOUSAND))
+    stated, ten, thousand = (
+        need(one, times, concurrency, ledger_tasks()) for one in (STATED, TEN, THOUSAND)
+    )
 
     assert (stated.namespaces, stated.units, stated.ledgers) == (1, 0, 1)
     assert ten.units == 0
@@ -100,3 +109,17 @@ def test_a_plot_is_the_same_bytes_each_time() -> None:
 
     assert drawn("h", [panel]) == drawn("h", [panel])
     assert drawn("h", [panel]).startswith("<svg")
+
+
+def test_the_lanes_file_says_the_service_times_that_were_measured() -> None:
+    """messageCount comes from it: a time of long ago would scale a lane wrongly."""
+    for lane in load_lanes():
+        if lane.name in assumed():
+            continue
+        times = service_times()[lane.name]
+        assert lane.scale.service == pytest.approx(sum(times) / len(times), rel=0.05), lane.name
+
+
+def test_what_was_not_measured_is_called_so() -> None:
+    """The page says it beside the lane."""
+    assert set(assumed()) == {"agent"}
