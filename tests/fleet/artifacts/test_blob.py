@@ -1,5 +1,7 @@
 """The blob store on Azurite, over TLS, signed in by workload identity: nothing here has a key."""
 
+import asyncio
+import gzip
 import itertools
 import os
 import subprocess
@@ -12,13 +14,18 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobClient, ContainerClient, ExponentialRetry
 
+from console.archiving import archived
+from console.site import Site
 from contracts.artifact import Tier
+from fleet.archiving import Archived
 from fleet.artifacts.blob import BlobStore, open_blob_store
 from fleet.artifacts.errors import ArtifactRefused, StoreAway
 from fleet.artifacts.store import key
 from fleet.identity import default_credential
+from fleet.ledger.ledger import Ledger
 from localbus.certificate import ensure_certificate
 from tests.fleet.artifacts.conformance import Damage, StoreConformance, a_pointer
+from tests.fleet.ledger.story import a_run, finished
 from tests.servers.azurite import Azurite, running_azurite
 from tests.servers.cutting import cutting_proxy
 from tests.servers.tokens import TokenService, be_a_pod, running_token_service
@@ -158,6 +165,32 @@ def test_a_cut_connection_leaves_no_half_artifact(
     assert proxy.cuts > 0
     assert not there
     assert store.read(a_pointer(whole)) == data
+
+
+def test_runs_are_archived_into_the_store_that_the_settings_name(
+    cloud: Cloud, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`fleet archive` where artifacts lie in a container: nothing is left on this machine that
+    another one could not read."""
+    home = tmp_path / "home"
+    home.mkdir()
+    asyncio.run(_one_run_ended(home / "ledger.db"))
+    monkeypatch.setenv("FLEET_ARTIFACTS_URL", url)
+    told: list[Archived] = []
+
+    total = archived(Site.find(home), 0, told.append)
+
+    assert (total.runs, total.tasks) == (1, 2)
+    pointer = told[0].archive
+    assert pointer is not None
+    elsewhere = open_blob_store(url, tmp_path / "other", default_credential())
+    assert gzip.decompress(elsewhere.read(pointer)).count(b"\n") == total.rows
+    elsewhere.close()
+
+
+async def _one_run_ended(path: Path) -> None:
+    async with await Ledger.open(f"sqlite:///{path}") as ledger:
+        await finished(ledger, (await ledger.start_run(a_run())).run)
 
 
 def test_what_is_no_address_of_a_container_is_refused(tmp_path: Path) -> None:
