@@ -10,6 +10,8 @@ PROJECT = Path(__file__).parents[2]
 COMMANDS = {
     "worker": ["python", "-m", "workers", "--help"],
     "dispatcher": ["python", "-m", "dispatcher", "--help"],
+    "console": ["python", "-m", "console", "--help"],
+    "bus": ["python", "-m", "localbus", "--help"],
     "fleet": ["fleet", "policy", "show"],
     "health": ["python", "-m", "workers.health", "absent.json"],
 }

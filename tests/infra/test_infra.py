@@ -1,7 +1,8 @@
 """The Bicep files by their structure, and what they must agree on with the rest.
 
 Read by pycep, which knows Bicep's grammar but not Azure's types: no compiler is in a registry that
-CI reaches. `az bicep build --file infra/main.bicep` is for a machine that has it.
+CI reaches (npm and PyPI have wrappers, which fetch one from elsewhere). `az bicep build --file
+infra/main.bicep` is for a machine that has it.
 """
 
 import json
