@@ -5,6 +5,7 @@ python -m bench.autoscale --measure URL       service times of a ledger, into se
 """
 
 import argparse
+import functools
 import json
 import math
 import sys
@@ -17,6 +18,7 @@ from bench.autoscale.loads import (
     STATED,
     TEN,
     THOUSAND,
+    Load,
     assumed,
     ledger_tasks,
     measured,
@@ -79,6 +81,9 @@ def in_the_model(lane: FleetLane) -> Lane:
 
 
 _LANES = ["lane", "wait asked", "min", "max", "messageCount", "p95 wait", "longest", "pods"]
+_DRAWN = ("agent", "normalize")
+_SHOWN = 1800
+"""Seconds of a plot: one wave, and what comes of it."""
 _INPUTS = ["lane", "attempts measured", "mean", "p95", "at once in a pod", "drain"]
 _NEEDS = ["load", "runs a day", "tasks/s", "at a wave", "bus operations/s", "bus", "ledgers"]
 _NEEDS += ["ledger a day", "pods kept busy", "nodes"]
@@ -90,10 +95,7 @@ def figures() -> str:
     parts = ["### Inputs\n", _table(_INPUTS, [_input(lane) for lane in lanes])]
     for load in (STATED, TEN):
         told = f"{load.runs:,} runs a day, {load.tasks_a_second:.1f} tasks a second"
-        rows = [
-            _row(advise(in_the_model(lane), load, lane.scale.wait, Cluster()), lane.scale.wait)
-            for lane in lanes
-        ]
+        rows = [_row(_advised(lane.name, load), lane.scale.wait) for lane in lanes]
         parts += [f"### {load.name}: {told}\n", _table(_LANES, rows)]
     times = service_times()
     concurrency = {lane.name: lane.concurrency for lane in lanes}
@@ -149,34 +151,60 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def pictures() -> dict[str, str]:
-    """The plots by file name: one lane through two waves, cold and warm."""
-    agent = in_the_model(next(lane for lane in load_lanes() if lane.name == "agent"))
-    agent = replace(agent, most=130)
-    cold = Cluster(warm=1, pods_per_node=6)
-    panels = []
-    for title, lane, cluster in (
-        ("min 0, one warm node", replace(agent, least=0), cold),
-        ("min 66, which the table advises", replace(agent, least=66), replace(cold, warm=11)),
-        ("min 0, 22 nodes already there", replace(agent, least=0), replace(cold, warm=22)),
-    ):
-        told = told_of(lane, TEN, cluster, seed=1)
-        times = [at for at, *_ in told.line]
-        panels.append(
-            Panel(
-                title=f"{title}: p95 wait {told.wait(0.95):.0f} s",
-                times=times,
-                lines=[
-                    ("waiting", [waiting for _, waiting, _, _ in told.line]),
-                    ("pods wanted", [wanted for _, _, wanted, _ in told.line]),
-                    ("pods ready", [ready for *_, ready in told.line]),
-                ],
-            )
-        )
-    heading = (
-        f"Lane agent, {TEN.runs:,} runs a day, {agent.mean:.0f} s a task (assumed), up to "
-        f"{agent.most} pods; a node starts in {cold.node_start:g} s, a pod in {cold.pod_start:g} s"
+    """The plots by file name: a lane of jobs and one of short tasks."""
+    return {f"autoscale-{name}.svg": _picture(name) for name in _DRAWN}
+
+
+def _picture(name: str) -> str:
+    """A lane through two waves at ten times the load: without pods, with the minimum that the table
+    advises, and without pods but with the nodes there."""
+    told = next(lane for lane in load_lanes() if lane.name == name)
+    advice, cold = _advised(name, TEN), Cluster(warm=1)
+    lane = replace(in_the_model(told), most=advice.most, messages=advice.messages)
+    enough = math.ceil(advice.most / cold.pods_per_node)
+    needed = math.ceil(advice.least / cold.pods_per_node)
+    panels = [
+        _panel("min 0, one node there", replace(lane, least=0), cold),
+        _panel(
+            f"min {advice.least}, as advised, on {needed} nodes",
+            replace(lane, least=advice.least),
+            replace(cold, warm=needed),
+        ),
+        _panel(
+            f"min 0, {enough} nodes already there",
+            replace(lane, least=0),
+            replace(cold, warm=enough),
+        ),
+    ]
+    seconds = f"{lane.mean:.3g} s a task ({'assumed' if name in assumed() else 'measured'})"
+    inputs = (
+        f"{seconds}, {lane.concurrency} at once in a pod, up to {lane.most} pods, "
+        f"messageCount {lane.messages}; a node starts in {cold.node_start:g} s, "
+        f"a pod in {cold.pod_start:g} s"
     )
-    return {"autoscale-agent.svg": drawn(heading, panels)}
+    return drawn(f"Lane {name} at {TEN.runs:,} runs a day: an hour's wave", panels, inputs)
+
+
+def _panel(title: str, lane: Lane, cluster: Cluster) -> Panel:
+    told = told_of(lane, TEN, cluster, seed=1)
+    line = [point for point in told.line if point[0] <= _SHOWN]
+    # On one scale with the pods: in tens or hundreds where there are so many.
+    of = 10 ** int(math.log10(max(1.0, max(waiting for _, waiting, *_ in line) / lane.most)))
+    return Panel(
+        title=f"{title}: p95 wait over two hours {told.wait(0.95):.0f} s",
+        times=[at for at, *_ in line],
+        lines=[
+            ("waiting" if of == 1 else f"waiting / {of}", [w / of for _, w, _, _ in line]),
+            ("pods wanted", [wanted for _, _, wanted, _ in line]),
+            ("pods ready", [ready for *_, ready in line]),
+        ],
+    )
+
+
+@functools.cache
+def _advised(name: str, load: Load) -> Advice:
+    lane = next(lane for lane in load_lanes() if lane.name == name)
+    return advise(in_the_model(lane), load, lane.scale.wait, Cluster())
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _PANEL, _GAP = 860, 0, 64, 34, 150, 46
+_INPUTS = 18
+_HOUR = 3600
 _COLOURS = ("#2a78c2", "#d9822b", "#3d9a50")
 
 
@@ -18,17 +20,18 @@ class Panel:
     """A level worth a dashed line, such as a target."""
 
 
-def drawn(heading: str, panels: Sequence[Panel]) -> str:
-    """The document."""
-    height = _TOP + len(panels) * (_PANEL + _GAP) + 8
+def drawn(heading: str, panels: Sequence[Panel], inputs: str = "") -> str:
+    """The document. `inputs`: what the figures stand on, beneath the heading."""
+    height = _TOP + _INPUTS + len(panels) * (_PANEL + _GAP) + 8
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
         f'width="{_WIDTH}" height="{height}" font-family="sans-serif" font-size="12">',
         f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
         f'<text x="{_LEFT}" y="20" font-size="14" font-weight="bold">{heading}</text>',
+        f'<text x="{_LEFT}" y="38" fill="#333">{inputs}</text>',
     ]
     for number, panel in enumerate(panels):
-        parts += _panel(panel, _TOP + 18 + number * (_PANEL + _GAP))
+        parts += _panel(panel, _TOP + _INPUTS + 18 + number * (_PANEL + _GAP))
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
@@ -46,10 +49,10 @@ def _panel(panel: Panel, top: float) -> list[str]:
     parts = [f'<text x="{_LEFT}" y="{top - 6}" fill="#333">{panel.title}</text>']
     for share in (0, 0.5, 1):
         level = most * share / 1.08
-        parts += [_level(y(level), width), _text(_LEFT - 6, y(level) + 4, "end", f"{level:.3g}")]
+        parts += [_level(y(level), width), _text(_LEFT - 6, y(level) + 4, "end", f"{level:,.4g}")]
     parts += [
         _text(x(minutes * 60), top + _PANEL + 15, "middle", f"{minutes} min")
-        for minutes in range(0, int(last // 60) + 1, 20)
+        for minutes in range(0, int(last // 60) + 1, 20 if last > _HOUR else 5)
     ]
     if panel.mark is not None:
         parts.append(
