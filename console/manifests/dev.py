@@ -27,6 +27,7 @@ def one_worker(configuration: Configuration) -> list[Manifest]:
         disk="4Gi",
         drain=25,
         probes=PROBES,
+        asks_cluster=False,
     )
     deployment = {
         "apiVersion": "apps/v1",

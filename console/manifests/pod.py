@@ -49,6 +49,8 @@ class Part:
     port: int | None = None
     environment: Sequence[Manifest] = field(default_factory=list)
     sources: bool = False
+    asks_cluster: bool = True
+    """Whether it gets a token for the cluster's API. That of its identity in Azure is another."""
     measured: bool = True
     """Whether it serves metrics."""
     access: bool = False
@@ -63,6 +65,7 @@ def pod_template(part: Part, configuration: Configuration) -> Manifest:
     """The template of its pods."""
     spec: Manifest = {
         "serviceAccountName": part.account,
+        "automountServiceAccountToken": part.asks_cluster,
         # Variables named FLEET_*_PORT for each Service would be refused as unknown settings.
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": math.ceil(part.drain) + _AFTER_DRAIN,

@@ -47,6 +47,7 @@ def _documents(
         },
         port=port,
         environment=_OF_THE_CONSOLE if is_console else [],
+        asks_cluster=is_console,
         measured=not is_console,
         access=True,
         secrets=CONSOLE_SECRETS if is_console else None,

@@ -148,6 +148,16 @@ def test_a_pod_of_its_own_belongs_to_no_deployment_or_budget() -> None:
             assert not selector.items() <= labelled.items(), place
 
 
+def test_who_has_rights_in_the_cluster_has_a_token_and_nobody_else() -> None:
+    """A dispatcher that is taken over cannot even ask the API who it is."""
+    bound = {s["name"] for _, one in of_kind("RoleBinding") for s in one["subjects"]}
+
+    for place, spec in _PODS:
+        assert spec["automountServiceAccountToken"] == (spec.get("serviceAccountName") in bound), (
+            place
+        )
+
+
 def test_metrics_are_served_where_they_are_scraped_and_to_the_scraper_alone() -> None:
     """One port in the settings, in each pod, in what a scraper reads, and in the network policy."""
     settings, policy = _named("ConfigMap", "fleet-settings"), _named("NetworkPolicy", "metrics")
