@@ -157,7 +157,7 @@ class _Maker:
             "submitted": at,
             "ended": None if state == "running" else at + timedelta(seconds=8),
             "deadline": at + timedelta(days=1),
-            "traceparent": f"00-{number:032x}-b7ad6b7169203331-01",
+            "traceparent": f"00-{_trace(run)}-b7ad6b7169203331-01",
             "request": request.model_dump_json(),
             "graph": self._graph,
             "admitted": self._admitted,
@@ -212,6 +212,8 @@ class _Maker:
         if not ran:
             return
         yield tables.event, _event(run, task, started, "queued", "running")
+        if ended is not None:
+            yield from _spans(run, task, stage, started, fault if state == "failed" else None)
         yield (
             tables.attempt,
             {
@@ -224,7 +226,7 @@ class _Maker:
                 "ended": ended,
                 "fault": fault if state == "failed" else None,
                 "facts": {"rows": 3},
-                "traceparent": None,
+                "traceparent": f"00-{_trace(run)}-b7ad6b7169203331-01",
             },
         )
         yield (
@@ -272,6 +274,50 @@ class _Maker:
         )
         if place:
             yield tables.input_, {"task": task, "epoch": 1, "position": 0, "pointer": pointer}
+
+
+def _trace(run: str) -> str:
+    return run.replace("-", "")
+
+
+def _spans(
+    run: str, task: str, stage: str, started: datetime, fault: dict[str, str] | None
+) -> Iterator[tuple[Table, dict[str, Any]]]:
+    """A delivery's three; what failed has a log line as well."""
+    first = int(started.timestamp() * 1e9)
+    lines: dict[str, Any] = {}
+    if fault is not None:
+        told = {"level": "warning", "logger": "workers.guard", "message": fault["message"]}
+        lines = {"leaf.logs": [{"at": first, **told, "stack": "\n".join(["module.f:1"] * 12)}]}
+    whole, within, settled = (f"{n:04x}{task[-12:]}" for n in range(3))
+    of_queue = {
+        "messaging.system": "servicebus",
+        "messaging.destination.name": f"lane-{stage}",
+        "leaf.run": run,
+        "leaf.task": task,
+    }
+    spans: list[tuple[str, str, str, str | None, int, int, dict[str, Any]]] = [
+        ("process", f"process lane-{stage}", whole, None, 0, 790, {"leaf.attempt": 1} | of_queue),
+        ("run", f"run {stage}.sql", within, whole, 40, 700, lines),
+        ("settle", f"settle lane-{stage}", settled, whole, 785, 789, of_queue),
+    ]
+    for kind, name, span, above, begin, end, attributes in spans:
+        yield (
+            tables.span,
+            {
+                "trace_id": _trace(run),
+                "span_id": span,
+                "parent_id": above,
+                "name": name,
+                "kind": "consumer" if kind == "process" else "internal",
+                "start_ns": first + begin * 1_000_000,
+                "end_ns": first + end * 1_000_000,
+                "status": "unset",
+                "attributes": attributes,
+                "run": run,
+                "task": task,
+            },
+        )
 
 
 _OPEN = ("running", "queued", "retrying", "waiting")

@@ -17,6 +17,7 @@ import typer
 from console.commands import (
     approvals,
     archive,
+    artifact,
     artifacts,
     audit,
     bus,
@@ -69,6 +70,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "task": task.task,
     "cancel": cancel.cancel,
     "artifacts": artifacts.artifacts,
+    "artifact": artifact.artifact,
     "lanes": lanes.lanes,
     "top": top.top,
     "workers": workers.workers,

@@ -107,10 +107,10 @@ class Intake:
         told = self._asked("POST", "/v1/redrives", json.dumps(asked))
         return RedriveJob.model_validate(told["job"])
 
-    def cancel_redrive(self, job: str, requester: str) -> RedriveJob:
+    def cancel_redrive(self, job: str, requester: str, reason: str) -> RedriveJob:
         """Let a redrive go no further. Raises Refused, Unreachable."""
         path = f"/v1/redrives/{quote(job, safe='')}/cancel"
-        told = self._asked("POST", path, json.dumps({"requester": requester}))
+        told = self._asked("POST", path, json.dumps({"requester": requester, "reason": reason}))
         return RedriveJob.model_validate(told)
 
     def retry(self, task: str, asked: dict[str, Any]) -> Retried:

@@ -44,6 +44,11 @@ def time_of(text: str, now: datetime) -> datetime:
         raise Refused(f"{text[:40]!r} is no time: 90m, 24h, 7d, or 2026-01-31T12:00") from None
 
 
+def maybe_time(text: str | None, now: datetime) -> datetime | None:
+    """The same of an option that need not be given."""
+    return None if text is None else time_of(text, now)
+
+
 def _typed(value: str, kind: ParameterType | None) -> Parameter:
     if kind is ParameterType.BOOLEAN and value.casefold() in _TRUE | _FALSE:
         return value.casefold() in _TRUE

@@ -57,9 +57,10 @@ class RedriveAnswer(Fact):
 
 
 class CancelAsked(StrictFact):
-    """Who cancels a job."""
+    """Who cancels a job, and why."""
 
     requester: Requester
+    reason: str = Field(default="", max_length=1000)
 
 
 class RetryAsked(StrictFact):
@@ -142,7 +143,9 @@ class Redrives:
         """Raises SecretGiven, UnknownRow, JobEnded."""
         refuse_secrets(asked.model_dump(mode="json"))
         job = await asyncio.to_thread(self.reader.find_redrive, prefix)
-        return await self.ledger.cancel_redrive(job, asked.requester, self.clock.now())
+        return await self.ledger.cancel_redrive(
+            job, asked.requester, self.clock.now(), asked.reason
+        )
 
     async def retry(self, prefix: str, asked: RetryAsked) -> RetryAnswer:
         """Promise another attempt with an edited payload.

@@ -19,6 +19,24 @@ def cancel(
         str | None,
         typer.Option(metavar="TASK", help="Instead of a run: one task's id, or its beginning."),
     ] = None,
+    pipeline: Annotated[str | None, typer.Option(help="All open runs of this pipeline.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="All open runs of this tenant.")] = None,
+    text: Annotated[
+        str, typer.Option(help="With a part of the id, requester, key or a parameter's value.")
+    ] = "",
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Submitted since: 90m, 24h, 7d ago, or a time in UTC."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Submitted before: the same.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say which runs would be cancelled.")
+    ] = False,
+    limit: Annotated[
+        int, typer.Option(min=1, max=10_000, metavar="N", help="Refuse where more are meant.")
+    ] = 500,
     reason: Annotated[
         str, typer.Option("--reason", "-m", metavar="TEXT", help="Why; kept in the history.")
     ],
@@ -30,7 +48,7 @@ def cancel(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Cancel a run, or one task.
+    """Cancel a run, one task, or all open runs that a filter means.
 
     What does not run yet is cancelled at once. A handler that runs is told within a third of its
     lane's lease, has a few seconds to end by itself, and is then ended: a process is killed, a
@@ -40,24 +58,47 @@ def cancel(
     A run with a cancelled task starts nothing more and ends as cancelled. Cancelling what has ended
     changes nothing.
 
-    With --json, one object: `run`, `state` (of the run, or of the task), `running` (tasks that
-    still have to stop).
+    Filters are those of `fleet runs`; look with --dry-run first. Where more than --limit runs are
+    meant, none is cancelled.
+
+    With --json, one object a run: `run`, `state` (of the run, or of the task), `running` (tasks
+    that still have to stop); of a --dry-run the runs as `fleet runs` tells them.
 
     \b
     Examples:
       fleet cancel 01a2 --reason "the wrong month"
       fleet cancel 01a2 --reason "hangs" --force
       fleet cancel --task 7d1fa2 -m "its source is gone" --json
+      fleet cancel --pipeline guarantee_report --since 2h -m "wrong rates" --dry-run
+      fleet cancel --pipeline guarantee_report --since 2h -m "wrong rates"
     """
     from console import output
-    from console.errors import Refused
+    from console.cancelling import cancel_all, open_runs, said_dry
+    from console.errors import ExitCode, Refused
     from console.redriving import intake_of
     from console.submission import requested_by
 
-    if (run is None) == (task is None):
-        raise Refused("say which: `fleet cancel RUN`, or `fleet cancel --task TASK`")
+    filtered = any((pipeline, tenant, text, since, until))
+    if (run is not None) + (task is not None) + filtered != 1:
+        raise Refused(
+            "say which: `fleet cancel RUN`, `fleet cancel --task TASK`, or a filter such as "
+            "--pipeline NAME"
+        )
+    if dry_run and not filtered:
+        raise Refused("--dry-run is of a filter: a RUN or a TASK is named")
     asked = {"requester": requester or requested_by(), "reason": reason, "force": force}
-    with intake_of(session_of(context).site()) as intake:
+    site = session_of(context).site()
+    if filtered:
+        meant = open_runs(
+            site, pipeline=pipeline, tenant=tenant, text=text, since=since, until=until, most=limit
+        )
+        if dry_run:
+            said_dry(meant, as_json=as_json)
+            return
+        if not cancel_all(site, meant, asked, as_json=as_json):
+            raise typer.Exit(ExitCode.REFUSED)
+        return
+    with intake_of(site) as intake:
         if run is not None:
             told = intake.cancel("runs", run, asked)
         else:

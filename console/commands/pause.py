@@ -1,11 +1,14 @@
 """`fleet pause`, `fleet resume`, `fleet pauses`: start nothing more of a lane or a pipeline."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.commands.options import Json
+from console.commands.options import Every, Json, Watch
 from console.session import session_of
+
+if TYPE_CHECKING:
+    from fleet.ledger.rows import AuditRow
 
 Lane = Annotated[str | None, typer.Argument(metavar="LANE", help="The lane's name.")]
 PipelineOption = Annotated[
@@ -105,6 +108,8 @@ def pauses(
     limit: Annotated[
         int, typer.Option(min=1, max=1000, metavar="N", help="With --history: at most so many.")
     ] = 50,
+    watch: Watch = False,
+    every: Every = 1.0,
     as_json: Json = False,
 ) -> None:
     """Show what is paused now, by whom and why.
@@ -115,25 +120,24 @@ def pauses(
     \b
     Examples:
       fleet pauses
+      fleet pauses --watch
       fleet pauses --history
     """
-    from console import output
+    from console.looking import Looking, show
     from console.render.flow import audit_table, pause_table
 
     with session_of(context).site().reader() as reader:
+
+        def told() -> "list[AuditRow]":
+            found = [*reader.audit("lane", limit=limit), *reader.audit("pipeline", limit=limit)]
+            return sorted(found, key=lambda row: row.at, reverse=True)[:limit]
+
         if history:
-            told = [*reader.audit("lane", limit=limit), *reader.audit("pipeline", limit=limit)]
-            told = sorted(told, key=lambda row: row.at, reverse=True)[:limit]
-            rows, table = told, audit_table(told)
+            past = Looking(look=told, draw=audit_table, nothing="nothing was ever paused")
+            show(past, as_json=as_json, watch=watch, every=every)
         else:
-            paused = reader.pauses()
-            rows, table = paused, pause_table(paused)  # type: ignore[assignment]  # rows of a kind
-    if as_json:
-        output.answer_rows(rows)
-    elif rows:
-        output.stdout().print(table)
-    else:
-        output.say("nothing is paused")
+            now = Looking(look=reader.pauses, draw=pause_table, nothing="nothing is paused")
+            show(now, as_json=as_json, watch=watch, every=every)
 
 
 def slots(
@@ -142,6 +146,8 @@ def slots(
     limit: Annotated[
         int, typer.Option(min=1, max=1000, metavar="N", help="At most so many.")
     ] = 100,
+    watch: Watch = False,
+    every: Every = 1.0,
     as_json: Json = False,
 ) -> None:
     """Show the limits in use: how many tasks run under each key, and how many wait.
@@ -155,16 +161,14 @@ def slots(
     \b
     Examples:
       fleet slots
+      fleet slots --watch
       fleet slots --json
     """
-    from console import output
+    from console.looking import Looking, show
     from console.render.flow import slot_table
 
     with session_of(context).site().reader() as reader:
-        rows = reader.slots(limit)
-    if as_json:
-        output.answer_rows(rows)
-    elif rows:
-        output.stdout().print(slot_table(rows))
-    else:
-        output.say("no limit is in use")
+        looking = Looking(
+            look=lambda: reader.slots(limit), draw=slot_table, nothing="no limit is in use"
+        )
+        show(looking, as_json=as_json, watch=watch, every=every)

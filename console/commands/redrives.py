@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from console.commands.options import Json
+from console.commands.options import Every, Json, Watch
 from console.session import session_of
 
 
@@ -23,9 +23,17 @@ def redrives(
     requester: Annotated[
         str | None, typer.Option(help="With --cancel: who asks; default: the name of this user.")
     ] = None,
+    reason: Annotated[
+        str | None,
+        typer.Option(
+            "--reason", "-m", metavar="TEXT", help="With --cancel: why; kept. Required then."
+        ),
+    ] = None,
     limit: Annotated[
         int, typer.Option(min=1, max=100_000, metavar="N", help="At most so many.")
     ] = 50,
+    watch: Watch = False,
+    every: Every = 1.0,
     as_json: Json = False,
 ) -> None:
     """Show redrives, newest first, or one of them.
@@ -39,33 +47,37 @@ def redrives(
     Examples:
       fleet redrives
       fleet redrives 0192f0c1 --items
-      fleet redrives 0192f0c1 --cancel
+      fleet redrives --watch
+      fleet redrives 0192f0c1 --cancel --reason "it fails again"
     """
     from console import output
     from console.errors import Refused
+    from console.looking import Looking, show
     from console.redriving import intake_of
     from console.render.queues import item_table, job_table
     from console.submission import requested_by
 
     if redrive is None and (items or cancel):
         raise Refused("say which redrive: --items and --cancel are of one")
+    if cancel and not reason:
+        raise Refused("say why, with --reason TEXT: others will ask")
     site = session_of(context).site()
     if redrive is not None and cancel:
         with intake_of(site) as intake:
-            intake.cancel_redrive(redrive, requester or requested_by())
+            intake.cancel_redrive(redrive, requester or requested_by(), reason or "")
     with site.reader() as reader:
         job = None if redrive is None else reader.find_redrive(redrive)
         if job is not None and items:
-            found = reader.redrive_items(job, limit=limit)
-            if as_json:
-                output.answer_rows(found)
-            else:
-                output.stdout().print(item_table(found, wide=output.is_wide()))
+            of_items = Looking(
+                look=lambda: reader.redrive_items(job, limit=limit),
+                draw=lambda rows: item_table(rows, wide=output.is_wide()),
+                nothing="it chose nothing",
+            )
+            show(of_items, as_json=as_json, watch=watch, every=every)
             return
-        rows = reader.redrives(limit) if job is None else [reader.redrive(job)]
-    if as_json:
-        output.answer_rows(rows)
-    elif rows:
-        output.stdout().print(job_table(rows, wide=output.is_wide()))
-    else:
-        output.say("no redrives")
+        looking = Looking(
+            look=lambda: reader.redrives(limit) if job is None else [reader.redrive(job)],
+            draw=lambda rows: job_table(rows, wide=output.is_wide()),
+            nothing="no redrives",
+        )
+        show(looking, as_json=as_json, watch=watch, every=every)

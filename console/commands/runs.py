@@ -1,15 +1,12 @@
 """`fleet runs`: what was asked for lately, and how it stands."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from console.commands.options import After, Every, Json, Watch
 from console.session import session_of
 from contracts.states import RUN_STATES, State
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 
 def runs(
@@ -54,6 +51,7 @@ def runs(
     from console import output
     from console.errors import Refused
     from console.looking import Looking, show
+    from console.parameters import maybe_time
     from console.render.run import runs_table
     from fleet.clock import SystemClock
     from fleet.ledger.browse import RunFilter
@@ -66,8 +64,8 @@ def runs(
         tenant=tenant,
         pipeline=pipeline,
         state=State(state) if state else None,
-        since=_time(since, clock.now()),
-        until=_time(until, clock.now()),
+        since=maybe_time(since, clock.now()),
+        until=maybe_time(until, clock.now()),
         text=text,
     )
     with session_of(context).site().browser() as browser:
@@ -86,9 +84,3 @@ def runs(
             nothing="no runs",
         )
         show(looking, as_json=as_json, watch=watch, every=every)
-
-
-def _time(text: str | None, now: "datetime") -> "datetime | None":
-    from console.parameters import time_of
-
-    return None if text is None else time_of(text, now)

@@ -10,15 +10,17 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import AwareDatetime
-from sqlalchemy import Connection, Select, select, type_coerce
+from sqlalchemy import Connection, Select, and_, select, type_coerce
 
 from contracts.fact import Fact, JsonObject
 from fleet.ledger import tables
 from fleet.ledger.paging import Page, cursor_of, time_of, values_of
+from fleet.ledger.pauses import REDRIVE
 from fleet.ledger.types import AnyRow, Text, micros
 
 _j, _v, _e = tables.redrive_job.c, tables.vote.c, tables.event.c
 _s, _r, _w = tables.audit.c, tables.run.c, tables.worker.c
+_x = tables.archive.c
 
 
 class Act(Fact):
@@ -100,7 +102,7 @@ def _a_stop(row: AnyRow) -> Act:
         actor=row.ended_by,
         action="dead_letter.redrive",
         on=f"stopped a redrive after {done} of {row.total}",
-        reason="",  # none is asked for
+        reason=row.reason or "",  # of an earlier version's there is none
         redrive=row.job,
     )
 
@@ -142,6 +144,17 @@ def _a_switch(row: AnyRow) -> Act:
     )
 
 
+def _an_archive(row: AnyRow) -> Act:
+    return Act(
+        at=row.at,
+        actor=row.actor,
+        action="run.archive",
+        on=f"{row.runs:,} runs that ended until {row.last_ended:%Y-%m-%d %H:%M}Z",
+        reason="",  # their age
+        facts={"archive": row.digest, "rows": row.rows},
+    )
+
+
 def _a_drain(row: AnyRow) -> Act:
     return Act(
         at=row.drain_asked,
@@ -174,9 +187,9 @@ _KINDS: tuple[tuple[Select[Any], Any, Callable[[AnyRow], Act]], ...] = (
         _a_redrive,
     ),
     (
-        select(_j.ended, _j.job, _j.ended_by, _j.total, _j.redriven, _j.refused).where(
-            tables.STOPPED
-        ),
+        select(_j.ended, _j.job, _j.ended_by, _j.total, _j.redriven, _j.refused, _s.reason)
+        .outerjoin(tables.audit, and_(_s.what == REDRIVE, _s.name == _j.job))
+        .where(tables.STOPPED),
         _j.ended,
         _a_stop,
     ),
@@ -198,9 +211,16 @@ _KINDS: tuple[tuple[Select[Any], Any, Callable[[AnyRow], Act]], ...] = (
         _a_vote,
     ),
     (
-        select(_s.at, _s.what, _s.name, _s.action, _s.actor, _s.reason, _s.facts),
+        select(_s.at, _s.what, _s.name, _s.action, _s.actor, _s.reason, _s.facts).where(
+            _s.what != REDRIVE
+        ),
         _s.at,
         _a_switch,
+    ),
+    (
+        select(_x.at, _x.digest, _x.actor, _x.runs, _x.rows, _x.last_ended),
+        _x.at,
+        _an_archive,
     ),
     (
         select(_e.at, _e.run, _e.task, _e.actor, _e.detail, _e.facts).where(

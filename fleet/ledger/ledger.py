@@ -255,11 +255,13 @@ class Ledger:
         """Note that a message went to its queue again; whether it stood as a dead letter."""
         return await self._writer.submit(messages.note_taken_up, taken)
 
-    async def cancel_redrive(self, job: str, actor: str, now: datetime) -> RedriveJob:
+    async def cancel_redrive(
+        self, job: str, actor: str, now: datetime, reason: str = ""
+    ) -> RedriveJob:
         """Let a job go no further. Cancelling twice is harmless. Raises UnknownRow, JobEnded."""
         return await self._writer.submit(
             redrive_jobs.cancel_redrives,
-            redrive_jobs.CancelRedrive(job=job, actor=actor, now=now),
+            redrive_jobs.CancelRedrive(job=job, actor=actor, now=now, reason=reason),
         )
 
     async def due_outbox(

@@ -30,6 +30,8 @@ from fleet.ledger.rows import AuditRow, PauseRow
 
 What = Literal["lane", "pipeline"]
 
+REDRIVE = "redrive"
+"""What a row of the audit is about that says why a redrive was stopped."""
 _p, _t, _r, _o = tables.pause.c, tables.task.c, tables.run.c, tables.outbox.c
 
 

@@ -428,5 +428,7 @@ def slots_in_use(connection: Connection, limit: int) -> list[SlotRow]:
 
 def by_lane(connection: Connection) -> dict[str, int]:
     """How many tasks of each lane are put off."""
-    query = select(_w.lane, func.count().label("tasks")).join(tables.task, STANDS).group_by(_w.lane)
+    # Asked of each that waits: as a join, SQLite walks every open task where nothing waits.
+    stands = exists(select(_t.task).where(STANDS))
+    query = select(_w.lane, func.count().label("tasks")).where(stands).group_by(_w.lane)
     return {row.lane: row.tasks for row in connection.execute(query)}

@@ -30,6 +30,7 @@ from fleet.ledger import tables
 from fleet.ledger.errors import JobEnded, LedgerError, UnknownRow
 from fleet.ledger.fingerprints import fill
 from fleet.ledger.moves import CHUNK, IDS, chunks
+from fleet.ledger.pauses import REDRIVE, note
 from fleet.ledger.redrive import Redrive, redrive_tasks
 from fleet.ledger.rows import NewRedrive, OutboxRow, RedriveJob, Selection, Stepped
 from fleet.ledger.types import AnyRow, key
@@ -98,6 +99,7 @@ class CancelRedrive:
     job: str
     actor: str
     now: datetime
+    reason: str = ""
 
 
 def start_redrives(
@@ -311,4 +313,13 @@ def _cancel(connection: Connection, asked: CancelRedrive) -> RedriveJob | Ledger
     if row.state == "running":
         values = {"state": "cancelled", "ended": asked.now, "ended_by": asked.actor}
         connection.execute(update(tables.redrive_job).where(_j.job == asked.job).values(values))
+        note(
+            connection,
+            at=asked.now,
+            what=REDRIVE,
+            name=asked.job,
+            action="stop",
+            actor=asked.actor,
+            reason=asked.reason,
+        )
     return a_job(connection.execute(_job, {"job": asked.job}).one())

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from contracts.artifact import ArtifactPointer
 from contracts.ids import task_id
 from tests.console.conftest import Fleet
 from tests.console.ledgers import TRACE, Home
@@ -133,6 +134,28 @@ def test_artifacts_are_listed_by_tier(fleet: Fleet, home: Home) -> None:
 
     assert len(everything) == 4
     assert [row["pointer"]["name"] for row in curated] == ["packet.json"]
+
+
+def test_one_artifact_is_shown_with_its_lineage(fleet: Fleet, home: Home) -> None:
+    """Found by name or digest, its bytes verified and previewed; damaged bytes are exit 1."""
+    run = home.run(1)
+
+    whole = fleet("artifact", run, "mirror/mirror.json", "--verify", "--preview", "--json")
+    [told] = rows(whole.out)
+    short = rows(fleet("artifact", run, told["pointer"]["digest"][:9], "--json").out)
+    several = fleet("artifact", run, "typed.json")
+    listed = rows(fleet("artifacts", "--text", "packet", "--json").out)
+    (home.store.local_path(ArtifactPointer.model_validate(told["pointer"]))).write_bytes(b"x")
+    damaged = fleet("artifact", run, "mirror.json", "--verify")
+
+    assert (told["stage"], told["verified"], told["fault"]) == ("mirror", True, None)
+    assert "it is not what application/json should be" in told["preview"]["note"]
+    assert [one["pointer"]["digest"] for one in short] == [told["pointer"]["digest"]]
+    assert several.code == 2
+    assert "typed/2024-02/typed.json" in several.err
+    assert [row["stage"] for row in listed] == ["packet"]
+    assert damaged.code == 1
+    assert "not verified" in damaged.out
 
 
 def test_an_export_can_be_checked(fleet: Fleet, home: Home, tmp_path: Path) -> None:

@@ -86,6 +86,27 @@ def test_a_task_and_a_run_are_cancelled(fleet: Fleet, failed: list[str]) -> None
 
 
 @pytest.mark.usefixtures("dispatcher")
+def test_all_runs_that_a_filter_means_are_cancelled(fleet: Fleet, failed: list[str]) -> None:
+    """After a dry run that names them and does nothing; ended runs are never among them."""
+    assert fleet("redrive", *failed[:2], *_WHY, "--wait").code == 0
+    meant = ("cancel", "--pipeline", "guarantee_report", "-m", "wrong rates")
+
+    looked = rows(fleet(*meant, "--dry-run", "--json").out)
+    other = fleet("cancel", "--pipeline", "other", "-m", "wrong rates", "--dry-run")
+    many = fleet(*meant, "--limit", "1")
+    done = rows(fleet(*meant, "--json").out)
+    after = fleet(*meant)
+
+    assert {run["state"] for run in looked} == {"running"}
+    assert len(looked) == 2
+    assert "0 runs would be cancelled" in other.out
+    assert (many.code, "none was cancelled" in many.err) == (2, True)
+    assert {told["run"] for told in done} == {run["run"] for run in looked}
+    assert {told["state"] for told in done} == {"cancelled"}
+    assert "cancellation of 0 runs was asked for" in after.out
+
+
+@pytest.mark.usefixtures("dispatcher")
 def test_a_group_is_looked_at_redriven_and_followed(fleet: Fleet, failed: list[str]) -> None:
     """The dry run changes nothing; the redrive ends with what it did, and says so afterwards."""
     [group] = rows(fleet("dead-letters", "--groups", "--json").out)
@@ -124,11 +145,14 @@ def test_a_slow_redrive_is_cancelled(fleet: Fleet) -> None:
     """What was not its turn yet stays as it is."""
     started = json.loads(fleet("redrive", "--all", "--rate", "1", *_WHY, "--json").out)
 
-    cancelled = rows(fleet("redrives", started["job"], "--cancel", "--json").out)
-    again = fleet("redrives", started["job"], "--cancel")
+    cancelled = rows(fleet("redrives", started["job"], "--cancel", *_WHY, "--json").out)
+    again = fleet("redrives", started["job"], "--cancel", *_WHY)
+    unsaid = fleet("redrives", started["job"], "--cancel")
+    [stop] = [act for act in rows(fleet("audit", "--json").out) if "stopped" in act["on"]]
 
     assert (cancelled[0]["state"], started["total"]) == ("cancelled", 3)
-    assert again.code == 0
+    assert (again.code, unsaid.code) == (0, 2)
+    assert (stop["actor"], stop["reason"], stop["redrive"]) == ("ana", _WHY[1], started["job"])
 
 
 @pytest.mark.usefixtures("dispatcher")

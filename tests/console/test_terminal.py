@@ -28,7 +28,10 @@ COMMANDS = (
     "task BROKEN",
     "task DONE",
     "task HELD_TASK",
+    "task DONE --logs",
     "artifacts RUN",
+    "artifacts",
+    "artifact RUN mirror.json --preview --verify",
     "lanes",
     "top --once",
     "workers",
@@ -46,7 +49,8 @@ COMMANDS = (
 """Every command that shows what others wrote."""
 TEXT = ("policy explain DONE",)
 """Text that the terminal wraps."""
-TELL = {"run RUN", "task BROKEN", "task DONE", "dead-letters", "redrives", "approvals", "audit"}
+TELL = {"run RUN", "task BROKEN", "task DONE", "task DONE --logs", "dead-letters", "redrives"}
+TELL |= {"approvals", "audit"}
 """Those that show the words of faults, facts, reasons and comments themselves."""
 
 

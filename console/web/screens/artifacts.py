@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse
 
+from console.lineage import related
 from console.web.drawing import graph
 from console.web.faults import Forbidden, NotThere
 from console.web.preview import preview
@@ -14,7 +15,7 @@ from contracts.access import Action
 from contracts.artifact import ArtifactPointer
 from fleet.access.leaving import leaving
 from fleet.artifacts.errors import ArtifactDamaged, ArtifactMissing
-from fleet.ledger.browse import Lineage, published_to
+from fleet.ledger.browse import published_to
 from fleet.ledger.rows import ArtifactRow, RunDetail, StageRow, TaskDetail
 
 PAGE = 50
@@ -94,7 +95,7 @@ def _page(visit: Visit, one: Opened) -> Response:
     site, tenants = visit.site, visit.identity.tenants
     lineage = site.browser.lineage(one.run.run)
     made = site.reader.artifacts(one.run.run)
-    above, below = _related(one.task.task, one.pointer.digest, made, lineage)
+    above, below = related(one.task.task, one.pointer.digest, made, lineage)
     shown, decision, trouble = None, None, None
     try:
         path = site.store.local_path(one.pointer)
@@ -162,37 +163,6 @@ def _sources(visit: Visit, one: Opened) -> list[Source]:
         for pointer in one.task.inputs
         if tenants is None or published_to(pointer, tenants)
     ]
-
-
-def _related(
-    task: str, digest: str, made: list[ArtifactRow], lineage: list[Lineage]
-) -> tuple[set[str], set[str]]:
-    """The stages that the bytes came from, and those that they went into, however far."""
-    makers = {row.pointer.digest: row for row in made}
-    reads: dict[str, set[str]] = {}
-    readers: dict[str, list[Lineage]] = {}
-    for one in lineage:
-        reads.setdefault(one.task, set()).add(one.digest)
-        readers.setdefault(one.digest, []).append(one)
-    outputs: dict[str, set[str]] = {}
-    for row in made:
-        outputs.setdefault(row.task, set()).add(row.pointer.digest)
-    above: dict[str, str] = {}
-    left = [task]
-    while left:
-        for read in reads.get(left.pop(), ()):
-            maker = makers.get(read)
-            if maker is not None and maker.task not in above:
-                above[maker.task] = maker.stage
-                left.append(maker.task)
-    below: dict[str, str] = {}
-    digests = [digest]
-    while digests:
-        for reader in readers.get(digests.pop(), ()):
-            if reader.task not in below:
-                below[reader.task] = reader.stage
-                digests += outputs.get(reader.task, ())
-    return set(above.values()), set(below.values())
 
 
 def _only(stages: tuple[StageRow, ...], names: set[str]) -> list[StageRow]:

@@ -84,8 +84,9 @@ def _redrives(app: FastAPI) -> None:
     @app.post("/redrives/{job}/cancel")
     def cancel(visit: FleetVisited, form: Acting, job: str) -> Response:
         visit.must(Action.DEAD_LETTER_REDRIVE)
+        reason = form.said("reason", "why")
         with visit.intake() as intake:
-            intake.cancel_redrive(job, visit.identity.name)
+            intake.cancel_redrive(job, visit.identity.name, reason)
         return visit.back_to(f"/redrives/{job}", "It goes no further.")
 
 

@@ -294,7 +294,7 @@ async def test_the_audit_names_who_stopped_a_redrive_and_who_cancelled_by_force(
     run = (await ledger.start_run(a_run())).run
     await ledger.start_redrive(a_redrive())
     await ledger.step_redrives(NOW, 3)
-    await ledger.cancel_redrive("job-1", "bob", later(seconds=7))
+    await ledger.cancel_redrive("job-1", "bob", later(seconds=7), "it fails again")
     await ledger.cancel_run(run, "eve", "it hangs", later(seconds=8), force=True)
 
     first = reader.acts(None, 1)
@@ -305,4 +305,4 @@ async def test_the_audit_names_who_stopped_a_redrive_and_who_cancelled_by_force(
         ("eve", "run.cancel", "the run, by force"),
         ("bob", "dead_letter.redrive", "stopped a redrive after 3 of 4"),
     ]
-    assert second.rows[0].redrive == "job-1"
+    assert (second.rows[0].redrive, second.rows[0].reason) == ("job-1", "it fails again")

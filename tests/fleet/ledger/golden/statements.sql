@@ -90,12 +90,20 @@ SELECT DISTINCT task.run, task.state
 FROM task 
 WHERE task.run IN (?) AND task.state IN (?);
 
-SELECT TOP ? audit.at, audit.what, audit.name, audit.action, audit.actor, audit.reason, audit.facts 
-FROM audit 
-WHERE audit.at < ? ORDER BY audit.at DESC;
+SELECT TOP ? archive.at, archive.digest, archive.actor, archive.runs, archive.rows, archive.last_ended 
+FROM archive 
+WHERE archive.at < ? ORDER BY archive.at DESC;
+
+SELECT TOP ? archive.at, archive.digest, archive.actor, archive.runs, archive.rows, archive.last_ended 
+FROM archive ORDER BY archive.at DESC;
 
 SELECT TOP ? audit.at, audit.what, audit.name, audit.action, audit.actor, audit.reason, audit.facts 
-FROM audit ORDER BY audit.at DESC;
+FROM audit 
+WHERE audit.what != ? AND audit.at < ? ORDER BY audit.at DESC;
+
+SELECT TOP ? audit.at, audit.what, audit.name, audit.action, audit.actor, audit.reason, audit.facts 
+FROM audit 
+WHERE audit.what != ? ORDER BY audit.at DESC;
 
 SELECT TOP ? audit.seq, audit.at, audit.what, audit.name, audit.action, audit.actor, audit.reason, audit.facts 
 FROM audit 
@@ -128,12 +136,12 @@ WHERE redrive_job.asked < ? ORDER BY redrive_job.asked DESC;
 SELECT TOP ? redrive_job.asked, redrive_job.job, redrive_job.actor, redrive_job.reason, redrive_job.selection, redrive_job.total 
 FROM redrive_job ORDER BY redrive_job.asked DESC;
 
-SELECT TOP ? redrive_job.ended, redrive_job.job, redrive_job.ended_by, redrive_job.total, redrive_job.redriven, redrive_job.refused 
-FROM redrive_job 
+SELECT TOP ? redrive_job.ended, redrive_job.job, redrive_job.ended_by, redrive_job.total, redrive_job.redriven, redrive_job.refused, audit.reason 
+FROM redrive_job LEFT OUTER JOIN audit ON audit.what = ? AND audit.name = redrive_job.job 
 WHERE redrive_job.ended_by IS NOT NULL AND redrive_job.ended < ? ORDER BY redrive_job.ended DESC;
 
-SELECT TOP ? redrive_job.ended, redrive_job.job, redrive_job.ended_by, redrive_job.total, redrive_job.redriven, redrive_job.refused 
-FROM redrive_job 
+SELECT TOP ? redrive_job.ended, redrive_job.job, redrive_job.ended_by, redrive_job.total, redrive_job.redriven, redrive_job.refused, audit.reason 
+FROM redrive_job LEFT OUTER JOIN audit ON audit.what = ? AND audit.name = redrive_job.job 
 WHERE redrive_job.ended_by IS NOT NULL ORDER BY redrive_job.ended DESC;
 
 SELECT TOP ? redrive_job.job, redrive_job.state, redrive_job.actor, redrive_job.reason, redrive_job.selection, redrive_job.per_second, redrive_job.total, redrive_job.redriven, redrive_job.refused, redrive_job.asked, redrive_job.paced, redrive_job.ended, redrive_job.ended_by 
@@ -409,7 +417,10 @@ FROM put_off
 WHERE put_off.[key] IN (?) GROUP BY put_off.[key], put_off.tenant;
 
 SELECT put_off.lane, count(*) AS tasks 
-FROM put_off JOIN task ON put_off.task = task.task AND put_off.attempt = task.attempt AND (task.state = ? OR task.state = ?) GROUP BY put_off.lane;
+FROM put_off 
+WHERE EXISTS (SELECT task.task 
+FROM task 
+WHERE put_off.task = task.task AND put_off.attempt = task.attempt AND (task.state = ? OR task.state = ?)) GROUP BY put_off.lane;
 
 SELECT redrive_item.position, redrive_item.task, redrive_item.attempt 
 FROM redrive_item 
