@@ -10,14 +10,16 @@ from fleet.cluster.names import LANE_LABEL, of_lane
 
 _NODE_METADATA = "169.254.169.254/32"
 """Hands out the node's own identity: no pod has business there."""
+_REDIRECTED = {"protocol": "TCP", "port": 11000, "endPort": 11999}
+"""Within Azure, Azure SQL answers on 1433 with the node that has the database, on one of these
+(Microsoft, Azure SQL connectivity architecture: connection policy)."""
 
 
 def lane_network(lane: Lane) -> Manifest:
     """Egress only: nobody calls a worker."""
     everywhere = [{"ipBlock": {"cidr": "0.0.0.0/0", "except": [_NODE_METADATA]}}]
-    egress = [
-        {"to": everywhere, "ports": [{"protocol": "TCP", "port": port} for port in _ports(lane)]}
-    ]
+    ports: list[Manifest] = [{"protocol": "TCP", "port": port} for port in _ports(lane)]
+    egress = [{"to": everywhere, "ports": [*ports, _REDIRECTED]}]
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",

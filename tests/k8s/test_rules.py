@@ -103,6 +103,19 @@ def test_no_pod_reaches_the_nodes_identity() -> None:
                     assert "169.254.169.254/32" in peer["ipBlock"]["except"], place
 
 
+def test_who_reaches_azure_sql_reaches_where_it_redirects_to() -> None:
+    """Its gateway on 1433 is only asked where the database is; else every connection would hang."""
+    rules = [
+        rule["ports"]
+        for _, one in of_kind("NetworkPolicy")
+        for rule in one["spec"].get("egress", [])
+        if {"protocol": "TCP", "port": 1433} in rule["ports"]
+    ]
+
+    assert len(rules) == len(list(load_lanes())) + 2
+    assert all({"protocol": "TCP", "port": 11000, "endPort": 11999} in ports for ports in rules)
+
+
 def test_every_lane_has_what_it_needs_and_is_selected_by_it() -> None:
     """A scaler of the right shape, an account, a way out, and a budget that meets its pods."""
     for lane in load_lanes():
