@@ -138,5 +138,6 @@ output kedaClientId string = identities.outputs.kedaClientId
 // What k8s/overlays/aks/settings.yaml asks for.
 output blobEndpoint string = storage.outputs.blobEndpoint
 output containerName string = storage.outputs.containerName
+output ingestion string = monitor.outputs.ingestion
 output sqlServer string = ledger.outputs.serverName
 output sqlDatabase string = ledger.outputs.databaseName

@@ -18,10 +18,14 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from fleet.errors import FleetError
+from fleet.identity import default_credential
 from fleet.telemetry.logs import stack_of
 from fleet.telemetry.redact import redacted
 
 CONNECTION = "APPLICATIONINSIGHTS_CONNECTION_STRING"
+_FEDERATED = "AZURE_FEDERATED_TOKEN_FILE"
+"""Set in a pod that signs in by its identity: then telemetry does too (infra/modules/monitor.bicep
+takes none without). Elsewhere the connection string's own key does."""
 _SILENCED = (
     "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL",
     "APPLICATIONINSIGHTS_SDKSTATS_DISABLED",
@@ -48,8 +52,7 @@ def is_set() -> bool:
 
 def span_exporter() -> SpanExporter:
     """Where spans go. Raises MonitorMissing."""
-    # No offline storage: what cannot be sent would lie on this machine's disk for two days.
-    made: SpanExporter = _azure().AzureMonitorTraceExporter(disable_offline_storage=True)
+    made: SpanExporter = _azure().AzureMonitorTraceExporter(**_given())
     return made
 
 
@@ -62,9 +65,7 @@ def spelled(attributes: dict[str, Any]) -> dict[str, Any]:
 
 def metric_reader() -> MetricReader:
     """What collects metrics each minute, and sends them. Raises MonitorMissing."""
-    return PeriodicExportingMetricReader(
-        _azure().AzureMonitorMetricExporter(disable_offline_storage=True)
-    )
+    return PeriodicExportingMetricReader(_azure().AzureMonitorMetricExporter(**_given()))
 
 
 class LogLines(logging.Handler):
@@ -72,7 +73,7 @@ class LogLines(logging.Handler):
 
     def __init__(self, resource: Resource) -> None:
         super().__init__()
-        exporter = _azure().AzureMonitorLogExporter(disable_offline_storage=True)
+        exporter = _azure().AzureMonitorLogExporter(**_given())
         self._provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
         self._logger = self._provider.get_logger("leaf-fleet")
@@ -105,6 +106,15 @@ class LogLines(logging.Handler):
         """Send what is left. Twice is harmless."""
         self._provider.shutdown()
         super().close()
+
+
+def _given() -> dict[str, Any]:
+    """What each exporter is given."""
+    # No offline storage: what cannot be sent would lie on this machine's disk for two days.
+    given: dict[str, Any] = {"disable_offline_storage": True}
+    if os.environ.get(_FEDERATED):
+        given["credential"] = default_credential()
+    return given
 
 
 def _azure() -> Any:

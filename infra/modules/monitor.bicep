@@ -27,3 +27,5 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
 output workspaceId string = workspace.id
 output insightsId string = insights.id
 output insightsName string = insights.name
+// An address: with local authentication off, the key in it opens nothing.
+output ingestion string = insights.properties.ConnectionString

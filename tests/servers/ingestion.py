@@ -3,9 +3,11 @@
 import contextlib
 import gzip
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 _KEY = "00000000-0000-0000-0000-000000000000"
@@ -14,10 +16,12 @@ _KEY = "00000000-0000-0000-0000-000000000000"
 class Ingestion:
     """A running endpoint, and the envelopes it took."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, scheme: str) -> None:
         self.envelopes: list[dict[str, Any]] = []
+        self.tokens: set[str] = set()
+        """Who sent: bearer tokens, empty for who had none."""
         self.connection_string = (
-            f"InstrumentationKey={_KEY};IngestionEndpoint=http://127.0.0.1:{port}/"
+            f"InstrumentationKey={_KEY};IngestionEndpoint={scheme}://127.0.0.1:{port}/"
         )
 
     def of(self, *kinds: str) -> list[dict[str, Any]]:
@@ -26,8 +30,8 @@ class Ingestion:
 
 
 @contextlib.contextmanager
-def running_ingestion() -> Iterator[Ingestion]:
-    """An endpoint for the length of the block."""
+def running_ingestion(tls: tuple[Path, Path] | None = None) -> Iterator[Ingestion]:
+    """An endpoint for the length of the block. `tls`: certificate and key."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -38,6 +42,7 @@ def running_ingestion() -> Iterator[Ingestion]:
                 body = gzip.decompress(body)
             sent = json.loads(body)
             ingestion.envelopes += sent
+            ingestion.tokens.add(self.headers.get("Authorization", "").removeprefix("Bearer "))
             answer = {"itemsReceived": len(sent), "itemsAccepted": len(sent), "errors": []}
             data = json.dumps(answer).encode()
             self.send_response(200)
@@ -51,7 +56,11 @@ def running_ingestion() -> Iterator[Ingestion]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        ingestion = Ingestion(server.server_address[1])
+        if tls is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        ingestion = Ingestion(server.server_address[1], "http" if tls is None else "https")
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

@@ -15,10 +15,12 @@ from fleet.bus.message import Outgoing
 from fleet.telemetry import names
 from fleet.telemetry.context import context_of, traceparent_of
 from fleet.telemetry.telemetry import Telemetry, start_telemetry
+from localbus.certificate import ensure_certificate
 from localbus.testing import running_bus
 from tests.fleet.telemetry.test_telemetry import Kept
 from tests.policies.secrets import PLANTED, core_of
 from tests.servers.ingestion import Ingestion, running_ingestion
+from tests.servers.tokens import be_a_pod, running_token_service
 
 QUEUE = "lane-mirror"
 
@@ -115,6 +117,30 @@ def test_metrics_and_log_lines_arrive(monitor: Ingestion) -> None:
     assert line["data"]["baseData"]["message"] == "the source answered late"
     [process] = monitor.of("RequestData")
     assert line["tags"]["ai.operation.id"] == process["tags"]["ai.operation.id"]
+
+
+def test_a_pod_sends_by_its_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spans, metrics and log lines, each with a token for Azure Monitor; the key in the connection
+    string opens nothing there."""
+    certificate, key = ensure_certificate(tmp_path, "127.0.0.1")
+    with (
+        running_token_service(certificate, key) as service,
+        running_ingestion((certificate, key)) as monitor,
+    ):
+        be_a_pod(monkeypatch, tmp_path, service, certificate)
+        monkeypatch.setenv("APPLICATIONINSIGHTS_CONNECTION_STRING", monitor.connection_string)
+        with start_telemetry("worker", Kept()) as telemetry:
+            a_delivery(telemetry, None)
+
+    assert {one["data"]["baseType"] for one in monitor.envelopes} == {
+        "RequestData",
+        "RemoteDependencyData",
+        "MetricData",
+        "MessageData",
+    }
+    assert monitor.tokens <= set(service.tokens)
+    assert monitor.tokens
+    assert set(service.scopes) == {"https://monitor.azure.com//.default"}
 
 
 def test_no_secret_leaves(monitor: Ingestion) -> None:
