@@ -33,7 +33,7 @@ from fleet.loop import run
 from fleet.ready import write_ready
 from fleet.registry import payload_registry
 from fleet.settings import Settings, load_settings
-from fleet.telemetry.logs import start_logging
+from fleet.telemetry.logs import hear, start_logging
 from fleet.telemetry.output import redact_output
 from fleet.telemetry.telemetry import start_telemetry
 from policies.bundle import BundleRefused
@@ -122,6 +122,9 @@ async def _serve(
     store = open_store(settings.artifacts_address, settings.artifacts_folder)
     worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     runner = HandlerRunner(processes=os.cpu_count() or 1)
+    handlers = all_handlers()
+    for handler in handlers.values():
+        hear(handler.run)
     async with await Ledger.open(settings.ledger_address) as ledger:
         with start_telemetry("worker", ledger, settings.metrics_at) as telemetry:
             async with open_bus(settings.bus_address, store, telemetry.send_tracer) as bus:
@@ -132,7 +135,7 @@ async def _serve(
                     store=store,
                     gate=LiveGate(settings.rules, table),
                     registry=payload_registry(),
-                    handlers=all_handlers(),
+                    handlers=handlers,
                     leases=LeaseKeeper(ledger, clock),
                     runner=runner,
                     clock=clock,

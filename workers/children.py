@@ -10,11 +10,14 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from fleet.telemetry.from_child import LineFromChild, log_from_child, start_child_logging
+from fleet.telemetry.logs import hear
 from fleet.telemetry.output import redact_output
 from workers.guard import guarded
 
@@ -44,6 +47,7 @@ class Child:
         self._pipe, theirs = _context.Pipe()
         self._process = _context.Process(target=_serve, args=(theirs,), daemon=True)
         self._process.start()
+        self._looked = time.monotonic()
         theirs.close()
 
     def call(self, run: Callable[[Any], Any], argument: Any, memory_mb: int | None = None) -> Any:
@@ -54,13 +58,30 @@ class Child:
         """
         try:
             self._pipe.send((run, argument))
-            while memory_mb is not None and not self._pipe.poll(_LOOK):
-                if _resident_mb(self._process.pid) > memory_mb:
-                    self.kill()
-                    raise ChildTooLarge(f"the process of a handler took over {memory_mb} MiB")
-            return self._pipe.recv()
+            while isinstance(told := self._told(memory_mb), LineFromChild):
+                log_from_child(told)
+            return told
         except (EOFError, OSError) as cause:
             raise ChildDied("the process of a handler ended before it answered") from cause
+
+    def _told(self, memory_mb: int | None) -> Any:
+        """What comes next: a line that was logged, or the outcome."""
+        while memory_mb is not None:
+            there = self._pipe.poll(_LOOK)
+            if (not there or self._is_due()) and _resident_mb(self._process.pid) > memory_mb:
+                self.kill()
+                raise ChildTooLarge(f"the process of a handler took over {memory_mb} MiB")
+            if there:
+                break
+        return self._pipe.recv()
+
+    def _is_due(self) -> bool:
+        """Whether to look at the memory of a child that logs without a pause."""
+        now = time.monotonic()
+        if now - self._looked < _LOOK:
+            return False
+        self._looked = now
+        return True
 
     def kill(self) -> None:
         """End it at once, whatever it does. Twice is harmless."""
@@ -120,9 +141,12 @@ def _serve(pipe: Connection) -> None:
     # Ctrl-C in a terminal reaches the whole group; only the worker decides when work ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     redact_output()
+    lines = start_child_logging(pipe.send)
     while True:
         try:
             run, argument = pipe.recv()
-            pipe.send(guarded(run, argument))
+            hear(run)
+            lines.begin()
+            lines.answer(guarded(run, argument))
         except (EOFError, OSError):
             return

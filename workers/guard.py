@@ -1,5 +1,6 @@
 """The one place where what a handler raises becomes a Failed."""
 
+import logging
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -7,6 +8,7 @@ from contracts.outcome import Failed, Fault, FaultKind, Produced
 from fleet.telemetry.redact import redacted
 from workers.stages.handler import AsyncRun, StageFault, Workbench
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -31,6 +33,7 @@ def failed(cause: BaseException) -> Failed:
     if isinstance(cause, StageFault):
         return Failed(fault=cause.fault)
     name = type(cause).__name__
+    _log.warning("the handler failed", exc_info=cause)
     return Failed(
         fault=Fault(
             kind=FaultKind.TRANSIENT, code=f"handler.{name}", message=redacted(str(cause)) or name

@@ -6,6 +6,7 @@ not end a call into C (a socket, a sleep, a query) until that returns, nor a han
 everything. What withstands is left to `HandlerRunner`, which counts it.
 """
 
+import contextvars
 import ctypes
 import threading
 from collections.abc import Callable
@@ -31,8 +32,10 @@ class HandlerThread:
         self.outcome.set_running_or_notify_cancel()
         self._lock = threading.Lock()
         self._over = False
+        # In the context of the attempt: what is logged there belongs to it.
+        context = contextvars.copy_context()
         self._thread = threading.Thread(
-            target=self._carry, args=(call, given), name="stage", daemon=True
+            target=context.run, args=(self._carry, call, given), name="stage", daemon=True
         )
         self._thread.start()
 

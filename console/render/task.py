@@ -13,12 +13,19 @@ from console.render.marks import clock_time, mark, shown, size, span, word
 from contracts.artifact import ArtifactPointer
 from contracts.decision import Decision
 from fleet.ledger.rows import SpanRow, TaskDetail
+from fleet.telemetry.lines import LogLine
 
 
 def drawing(
-    task: TaskDetail, spans: Sequence[SpanRow], now: datetime, *, plain: bool = False
+    task: TaskDetail,
+    spans: Sequence[SpanRow],
+    lines: Sequence[LogLine],
+    now: datetime,
+    *,
+    plain: bool = False,
 ) -> RenderableType:
-    """Head, history, attempts, decisions, inputs, outputs and spans; what is empty is left out."""
+    """Head, history, attempts, decisions, inputs, outputs, spans and logs; what is empty is left
+    out."""
     parts: list[RenderableType] = [_head(task, plain=plain)]
     if task.facts:
         facts = (f"  {shown(name)}: {shown(str(value))}" for name, value in task.facts.items())
@@ -35,6 +42,8 @@ def drawing(
             parts += [_title(title), artifact_table(pointers)]
     if spans:
         parts += [_title(f"spans of trace {spans[0].trace_id}"), span_tree(spans)]
+    if lines:
+        parts += [_title("logs"), log_lines(lines)]
     return Group(*parts)
 
 
@@ -75,6 +84,27 @@ def span_tree(spans: Sequence[SpanRow]) -> RenderableType:
         children[above].append(row)
     tops = [_branch(row, children) for row in children[None]]
     return Group(*tops)
+
+
+def log_lines(lines: Iterable[LogLine]) -> Table:
+    """What was logged, with the stacks."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("at", "attempt", "level"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("said", overflow="fold")
+    for line in lines:
+        said = [f"{shown(line.logger)}: {shown(line.message)}"]
+        said += [f"  {shown(step)}" for step in line.stack]
+        table.add_row(
+            line.at.strftime("%H:%M:%S.%f")[:-3],
+            "-" if line.attempt is None else str(line.attempt),
+            Text(shown(line.level), _LEVELS.get(line.level, "")),
+            Text("\n".join(said)),
+        )
+    return table
+
+
+_LEVELS = {"warning": "yellow", "error": "red", "critical": "bold red"}
 
 
 def _branch(row: SpanRow, children: dict[str | None, list[SpanRow]]) -> Tree:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from markupsafe import Markup
 
-from fleet.ledger.browse import RunAttempt
+from fleet.ledger.browse import RunAttempt, SpanTimes
 from fleet.ledger.rows import StageRow
 
 BOX_WIDTH, BOX_HEIGHT = 150, 46
@@ -19,6 +19,8 @@ WHOLE = 1000
 """Units of a waterfall's width."""
 _LEAST = 3
 """Units that the shortest bar takes: whatever was there is seen."""
+_SLACK = 5_000_000
+"""Nanoseconds: the ledger's times and the trace's are of one machine, but not of one clock call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,28 @@ class Drawing:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One span on the waterfall."""
+
+    x: int
+    width: int
+    span: SpanTimes
+
+    @property
+    def told(self) -> str:
+        """Its name and how long it took."""
+        return f"{self.span.name}, {(self.span.end_ns - self.span.start_ns) / 1e6:,.1f} ms"
+
+
+@dataclass(frozen=True, slots=True)
 class Bar:
-    """One attempt on the waterfall."""
+    """One attempt on the waterfall: where its delivery was processed, as the trace says, with the
+    spans within that; else from its claim to its record, as the ledger says."""
 
     x: int
     width: int
     attempt: RunAttempt
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +76,8 @@ class Row:
     partition: str
     task: str | None
     bars: tuple[Bar, ...]
+    beside: tuple[Part, ...] = ()
+    """Spans of no attempt: the intake, a delivery that was declined."""
 
 
 def graph(stages: Sequence[StageRow]) -> Drawing:
@@ -144,9 +164,17 @@ def _edge(parent: _Slot, child: _Slot, places: Mapping[_Slot, int]) -> str:
 
 
 def waterfall(
-    attempts: Iterable[RunAttempt], began: datetime, until: datetime, most: int = 120
+    attempts: Iterable[RunAttempt],
+    began: datetime,
+    until: datetime,
+    spans: Sequence[SpanTimes] = (),
+    most: int = 120,
 ) -> tuple[Row, ...]:
-    """A row for each task in the order they began; for each stage where there are too many."""
+    """A row for each task in the order they began; for each stage where there are too many.
+
+    `spans`: those of the run that the trace store has. What is not in them (an attempt that runs,
+    a trace that is kept elsewhere) is drawn from the attempts.
+    """
     by_task: defaultdict[tuple[str, str, str | None], list[RunAttempt]] = defaultdict(list)
     for attempt in attempts:
         by_task[attempt.stage, attempt.partition, attempt.task].append(attempt)
@@ -154,11 +182,44 @@ def waterfall(
         by_stage: defaultdict[tuple[str, str, str | None], list[RunAttempt]] = defaultdict(list)
         for (stage, _, _), some in by_task.items():
             by_stage[stage, "", None] += some
-        by_task = by_stage
-    return tuple(
-        Row(stage, partition, task, tuple(_bar(one, began, until) for one in some))
+        by_task, spans = by_stage, ()
+    scale = _Scale(began, until)
+    of_task: defaultdict[str | None, list[SpanTimes]] = defaultdict(list)
+    for span in spans:
+        of_task[span.task].append(span)
+    first = tuple(map(scale.part, of_task[None]))
+    rows = [Row("intake", "", None, (), first)] if first else []
+    rows += [
+        _row(stage, partition, task, some, spans=of_task[task] if task else [], scale=scale)
         for (stage, partition, task), some in by_task.items()
-    )
+    ]
+    return tuple(rows)
+
+
+def _row(
+    stage: str,
+    partition: str,
+    task: str | None,
+    attempts: Sequence[RunAttempt],
+    *,
+    spans: Sequence[SpanTimes],
+    scale: "_Scale",
+) -> Row:
+    """Each attempt with the span that processed it: the one in which it began."""
+    left = {span.span_id: span for span in spans}
+    whole = [span for span in spans if span.parent_id not in left]
+    bars = []
+    for attempt in attempts:
+        began = attempt.started.timestamp() * 1e9
+        around = (span for span in whole if span.start_ns - _SLACK <= began <= span.end_ns + _SLACK)
+        if (found := next(around, None)) is None:
+            bars.append(scale.bar(attempt))
+            continue
+        whole.remove(found)
+        within = [span for span in spans if span.parent_id == found.span_id]
+        place = scale.part(found)
+        bars.append(Bar(place.x, place.width, attempt, tuple(map(scale.part, within))))
+    return Row(stage, partition, task, tuple(bars), tuple(map(scale.part, whole)))
 
 
 def spark(counts: Sequence[int], failed: Sequence[int] = (), *, label: str) -> Markup:
@@ -183,9 +244,21 @@ def _point(n: int, value: int, of: int, most: int) -> str:
     return f"{n * 118 / max(of - 1, 1) + 1:.1f},{22 - 20 * value / most:.1f}"
 
 
-def _bar(attempt: RunAttempt, began: datetime, until: datetime) -> Bar:
-    whole = max((until - began).total_seconds(), 1e-6)
-    first = (attempt.started - began).total_seconds() / whole * WHOLE
-    last = ((attempt.ended or until) - began).total_seconds() / whole * WHOLE
-    x = min(max(round(first), 0), WHOLE - _LEAST)
-    return Bar(x, min(max(round(last) - x, _LEAST), WHOLE - x), attempt)
+class _Scale:
+    """From times to places on a waterfall."""
+
+    def __init__(self, began: datetime, until: datetime) -> None:
+        self._began, self._until = began.timestamp(), until.timestamp()
+        self._whole = max(self._until - self._began, 1e-6)
+
+    def bar(self, attempt: RunAttempt) -> Bar:
+        last = self._until if attempt.ended is None else attempt.ended.timestamp()
+        return Bar(*self._place(attempt.started.timestamp(), last), attempt)
+
+    def part(self, span: SpanTimes) -> Part:
+        return Part(*self._place(span.start_ns / 1e9, span.end_ns / 1e9), span)
+
+    def _place(self, first: float, last: float) -> tuple[int, int]:
+        x, end = (round((at - self._began) / self._whole * WHOLE) for at in (first, last))
+        x = min(max(x, 0), WHOLE - _LEAST)
+        return x, min(max(end - x, _LEAST), WHOLE - x)

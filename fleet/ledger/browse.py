@@ -55,6 +55,18 @@ class RunAttempt(AttemptRow):
     partition: str
 
 
+class SpanTimes(Fact):
+    """When a span of a run was, and of which task; without what it says."""
+
+    span_id: str
+    parent_id: str | None
+    name: str
+    start_ns: int
+    end_ns: int
+    status: str
+    task: str | None
+
+
 class DeadMessage(Fact):
     """A message that was not taken. Its body stays on the bus."""
 
@@ -234,6 +246,19 @@ class LedgerBrowser:
                 )
                 for row in connection.execute(query)
             ]
+
+    def trace(self, run: str, trace_id: str, limit: int = 2000) -> list[SpanTimes]:
+        """A run's spans in the order they began, up to so many; none where they are kept
+        elsewhere."""
+        s = tables.span.c
+        query = (
+            select(*(s[name] for name in SpanTimes.model_fields))
+            .where(s.trace_id == trace_id, s.run == run)
+            .order_by(s.start_ns, s.span_id)
+            .limit(limit)
+        )
+        with self._engine.connect() as connection:
+            return [SpanTimes.model_validate(row._asdict()) for row in connection.execute(query)]
 
     def dead_tasks(self, group: str, cursor: str | None = None, limit: int = 50) -> Page[TaskRow]:
         """The tasks that stand dead with one fingerprint, by stage; those of cancelled runs too,

@@ -428,10 +428,12 @@ class LedgerReader:
                 for row in connection.execute(query)
             ]
 
-    def spans(self, trace_id: str) -> list[SpanRow]:
-        """The spans of one trace, in the order they began."""
+    def spans(self, trace_id: str, task: str | None = None) -> list[SpanRow]:
+        """The spans of one trace, or those of one task of it, in the order they began."""
         s = tables.span.c
         query = select(tables.span).where(s.trace_id == trace_id).order_by(s.start_ns, s.span_id)
+        if task is not None:
+            query = query.where(s.task == task)
         with self._engine.connect() as connection:
             return [SpanRow.model_validate(row._asdict()) for row in connection.execute(query)]
 

@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 import traceback
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -15,6 +16,8 @@ from opentelemetry import trace
 
 from fleet.telemetry.redact import redacted
 
+STACK = "leaf_stack"
+"""Where a record that came from another process has the stack of its fault."""
 _OURS = ("__main__", "console", "dispatcher", "fleet", "localbus", "policies", "workers")
 
 
@@ -32,11 +35,23 @@ def start_logging(
     handler.setFormatter(
         PlainLine() if (out.isatty() if plain is None else plain) else JsonLine(service)
     )
+    listen(handler, level)
+
+
+def listen(handler: logging.Handler, level: int = logging.INFO) -> None:
+    """Have one handler take what is logged: ours from `level` on, libraries' from WARNING on."""
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     for name in _OURS:
         logging.getLogger(name).setLevel(level)
+
+
+def hear(function: Callable[..., object]) -> None:
+    """Log INFO of the package that a function is of, too: a handler of somebody else's."""
+    package = getattr(function, "__module__", "").partition(".")[0]
+    if package:
+        logging.getLogger(package).setLevel(logging.INFO)
 
 
 class JsonLine(logging.Formatter):
@@ -58,8 +73,8 @@ class JsonLine(logging.Formatter):
         if context.is_valid:
             line["trace_id"] = f"{context.trace_id:032x}"
             line["span_id"] = f"{context.span_id:016x}"
-        if record.exc_info and record.exc_info[1]:
-            line["stack"] = stack_of(record.exc_info[1])
+        if stack := stack_told(record):
+            line["stack"] = stack
         return json.dumps(line, ensure_ascii=False)
 
 
@@ -69,9 +84,15 @@ class PlainLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         message = redacted(record.getMessage())
         text = f"{_at(record):%H:%M:%S} {record.levelname:<7} {record.name}: {message}"
-        if record.exc_info and record.exc_info[1]:
-            text += "".join(f"\n    {line}" for line in stack_of(record.exc_info[1]))
-        return text
+        return text + "".join(f"\n    {line}" for line in stack_told(record))
+
+
+def stack_told(record: logging.LogRecord) -> list[str]:
+    """The stack of the record's fault, if it has one."""
+    if record.exc_info and record.exc_info[1]:
+        return stack_of(record.exc_info[1])
+    told: list[str] = getattr(record, STACK, [])
+    return told
 
 
 def stack_of(fault: BaseException) -> list[str]:

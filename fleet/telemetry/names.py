@@ -35,6 +35,8 @@ LEASE_LOST = "leaf.lease.lost"
 OUTCOME = "leaf.outcome"
 RULES = "leaf.decision.rules"
 ARTIFACTS = "leaf.artifact.digests"
+LOGS = "leaf.logs"
+LOGS_LEFT_OUT = "leaf.logs.left_out"
 
 Operation = Literal["send", "receive", "process", "settle"]
 

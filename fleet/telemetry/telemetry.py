@@ -28,6 +28,7 @@ from opentelemetry.trace import Link, Status, Tracer
 from fleet.errors import FleetError
 from fleet.ledger.rows import SpanRow
 from fleet.telemetry import azure_monitor, names
+from fleet.telemetry.lines import SpanLines, kept
 from fleet.telemetry.measures import DeliveryMeasures
 from fleet.telemetry.metrics_page import MetricsPage
 from fleet.telemetry.redact import redacted, redacted_values
@@ -80,6 +81,10 @@ class Telemetry:
             shutdown_on_exit=False,
         )
         self.meter: Meter = self._metrics.get_meter("leaf-fleet")
+        # Where log lines are taken as such, they are not told once more with the spans.
+        self._span_lines = None if log_lines else SpanLines()
+        if self._span_lines is not None:
+            logging.getLogger().addHandler(self._span_lines)
         self._log_lines = None if log_lines is None else log_lines(resource)
         if self._log_lines is not None:
             logging.getLogger().addHandler(self._log_lines)
@@ -125,6 +130,8 @@ class Telemetry:
         self._metrics.shutdown()
         if self._page is not None:
             self._page.close()
+        if self._span_lines is not None:
+            logging.getLogger().removeHandler(self._span_lines)
         if self._log_lines is not None:
             logging.getLogger().removeHandler(self._log_lines)
             self._log_lines.close()
@@ -216,10 +223,13 @@ class _Redacting(SpanExporter):
 def span_row(span: ReadableSpan) -> SpanRow:
     """A finished span as a row, redacted. An exception leaves its type and message, no stack."""
     attributes = redacted_values(span.attributes or {})
-    for event in span.events:
+    events = span.events
+    for event in events:
         if event.name == "exception":
             attributes |= redacted_values(_without_stack(event))
     attributes[names.SERVICE] = str(span.resource.attributes.get(names.SERVICE, ""))
+    if events:
+        attributes |= kept(events, span.dropped_events)
     run, task = attributes.get(names.RUN), attributes.get(names.TASK)
     context = span.get_span_context()
     return SpanRow(

@@ -30,6 +30,8 @@ from opentelemetry.util.types import Attributes, AttributeValue
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _UNSET = Status()
+_MOST_EVENTS = 200
+"""Of one span; the oldest goes first. Whoever logs in a loop fills no memory."""
 
 
 class LocalTracer(Tracer):
@@ -104,6 +106,8 @@ class LocalTracer(Tracer):
 class _LocalSpan(Span, ReadableSpan):
     """One span; written by whoever holds it, read once it has ended."""
 
+    _left_out = 0
+
     def __init__(self, *, ended: Callable[[ReadableSpan], None], **told: Any) -> None:
         ReadableSpan.__init__(self, **told)
         self._ended: Callable[[ReadableSpan], None] | None = ended
@@ -123,7 +127,18 @@ class _LocalSpan(Span, ReadableSpan):
     def add_event(
         self, name: str, attributes: Attributes = None, timestamp: int | None = None
     ) -> None:
-        self._events.append(Event(name, attributes, timestamp))  # type: ignore[attr-defined]  # a list
+        if self._ended is None:
+            return
+        events: list[Event] = self._events  # type: ignore[assignment]  # a list, see LocalTracer
+        events.append(Event(name, attributes, timestamp))
+        if len(events) > _MOST_EVENTS:
+            del events[0]
+            self._left_out += 1
+
+    @property
+    def dropped_events(self) -> int:
+        """Events that were there and went."""
+        return self._left_out
 
     def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
         self._links = (*self._links, Link(context, attributes))

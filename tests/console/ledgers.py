@@ -224,7 +224,7 @@ class Home:
                 traceparent=f"00-{TRACE}-b7ad6b7169203331-01",
             )
         )
-        await ledger.add_spans([_span(run, claimed.task, stage)])
+        await ledger.add_spans(self._spans(run, claimed.task, stage))
 
     async def _failed(self, ledger: Ledger, run: str, stage: str, partition: str) -> None:
         claimed = await self._claimed(ledger, run, stage, partition)
@@ -239,6 +239,31 @@ class Home:
                 fault=fault,
             )
         )
+
+    def _spans(self, run: str, task: str, stage: str) -> list[SpanRow]:
+        """The delivery's, a second long, and within it the handler's, which logged something."""
+        ids = hashlib.sha256(task.encode()).hexdigest()
+        end = int(self.now.timestamp()) * 10**9
+        whole = SpanRow(
+            trace_id=TRACE,
+            span_id=ids[:16],
+            name=f"process lane-{stage}",
+            kind="consumer",
+            start_ns=end - 10**9,
+            end_ns=end,
+            attributes={"leaf.attempt": 1},
+            run=run,
+            task=task,
+        )
+        line = {"at": end, "level": "info", "logger": "acme", "message": f"read it; {self.words}"}
+        within = {
+            "span_id": ids[16:32],
+            "parent_id": whole.span_id,
+            "name": f"run {stage}",
+            "attributes": {"leaf.logs": [line]},
+            "start_ns": end - 10**9 // 2,
+        }
+        return [whole, whole.model_copy(update=within)]
 
     def _stored(self, run: str, stage: str, partition: str) -> ArtifactPointer:
         tier = Tier.CURATED if stage == "packet" else Tier.SILVER
@@ -273,17 +298,4 @@ def a_decision(gate: Gate, *, denied: bool = False, facts: JsonObject | None = N
         facts=facts or {},
         facts_digest=hashlib.sha256(f"{gate} facts".encode()).hexdigest(),
         bundle=hashlib.sha256(b"bundle").hexdigest(),
-    )
-
-
-def _span(run: str, task: str, stage: str) -> SpanRow:
-    return SpanRow(
-        trace_id=TRACE,
-        span_id=hashlib.sha256(task.encode()).hexdigest()[:16],
-        name=f"process lane-{stage}",
-        kind="consumer",
-        start_ns=1_000_000,
-        end_ns=3_000_000,
-        run=run,
-        task=task,
     )

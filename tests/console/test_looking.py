@@ -112,7 +112,11 @@ def test_a_task_tells_everything(fleet: Fleet, home: Home) -> None:
     assert told["decisions"][0]["decision"]["reasons"][0]["rule"] == "permit.lane"
     assert told["outputs"][0]["digest"]
     assert told["trace_id"] == TRACE
-    assert [span["name"] for span in told["spans"]] == ["process lane-mirror"]
+    assert [span["name"] for span in told["spans"]] == ["process lane-mirror", "run mirror"]
+    (line,) = rows(fleet("task", task, "--logs", "--json").out)
+    assert told["logs"] == [line]
+    assert (line["attempt"], line["level"], line["logger"]) == (1, "info", "acme")
+    assert "leaf.logs" not in told["spans"][1]["attributes"]
 
 
 def test_a_task_is_drawn(fleet: Fleet, home: Home) -> None:
@@ -121,7 +125,14 @@ def test_a_task_is_drawn(fleet: Fleet, home: Home) -> None:
 
     done = fleet("task", task_id(run, "mirror")[:23])
 
-    for words in ("history", "permit.lane: this is why", "mirror.json", TRACE, "2.0 ms"):
+    for words in (
+        "history",
+        "permit.lane: this is why",
+        "mirror.json",
+        TRACE,
+        "500.0 ms",
+        "acme: read it",
+    ):
         assert words in done.out
 
 

@@ -6,7 +6,7 @@ from fastapi import FastAPI, Request, Response
 
 from console.comparison import compared
 from console.verification import verified
-from console.web.drawing import graph, waterfall
+from console.web.drawing import Row, graph, waterfall
 from console.web.faults import Unusable
 from console.web.render import page
 from console.web.visit import Acting, Visit, Visited
@@ -45,7 +45,7 @@ def serve(app: FastAPI) -> None:
             if any(stage.states.get(state) for stage in detail.stages)
             for task in site.browser.tasks(detail.run, state=state, limit=10).rows
         ]
-        attempts = site.browser.attempts(detail.run)
+        rows = _waterfall(visit, detail)
         made = site.browser.artifacts(
             run=detail.run, tenants=visit.identity.tenants, limit=ARTIFACTS
         )
@@ -54,7 +54,8 @@ def serve(app: FastAPI) -> None:
             "run.html",
             run=detail,
             graph=graph(detail.stages),
-            rows=waterfall(attempts, detail.submitted, detail.ended or visit.now),
+            rows=rows,
+            traced=any(row.beside or any(bar.parts for bar in row.bars) for row in rows),
             troubled=troubled,
             artifacts=sorted(made.rows, key=lambda one: _TIERS.index(one[2].pointer.tier)),
             more_artifacts=made.next is not None,
@@ -114,6 +115,14 @@ def serve(app: FastAPI) -> None:
         visit.must(Action.RUN_VERIFY, detail.tenant)
         found = verified(visit.site.settings.home, detail.run)
         return visit.back_to(f"/runs/{detail.run}", found.in_words)
+
+
+def _waterfall(visit: Visit, run: RunDetail) -> tuple[Row, ...]:
+    """From the trace where the store has it; of a wide run, a row a stage, from the attempts."""
+    browser = visit.site.browser
+    spans = browser.trace(run.run, run.trace_id) if run.trace_id and run.tasks <= TASKS else []
+    until = run.ended or visit.now
+    return waterfall(browser.attempts(run.run), run.submitted, until, spans)
 
 
 def artifacts_of(visit: Visit, run: str) -> list[ArtifactRow]:

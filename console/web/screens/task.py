@@ -14,6 +14,7 @@ from contracts.fact import JsonObject
 from contracts.states import FINAL, State
 from fleet.ledger.browse import published_to
 from fleet.ledger.rows import SpanRow, TaskDetail
+from fleet.telemetry.lines import left_out, lines_of
 from fleet.telemetry.redact import redacted_json
 
 REDRIVABLE = (State.FAILED, State.DEAD, State.DENIED, State.PARKED)
@@ -91,8 +92,7 @@ def _page(
 ) -> Response:
     site, tenants = visit.site, visit.identity.tenants
     run = site.reader.run(task.run)
-    spans = site.reader.spans(task.trace_id) if task.trace_id else []
-    own = [span for span in spans if span.task == task.task][:_SPANS]
+    own = site.reader.spans(task.trace_id, task.task) if task.trace_id else []
     addresses = {
         (row.pointer.name, row.pointer.digest): f"/artifacts/{row.task}/{row.epoch}/{position}"
         for position, row in site.browser.made_by(task.task)
@@ -105,7 +105,9 @@ def _page(
         "task.html",
         task=task,
         run=run,
-        steps=steps(own),
+        steps=steps(own[:_SPANS]),
+        lines=lines_of(own),
+        left_out=left_out(own),
         inputs=[p for p in task.inputs if tenants is None or published_to(p, tenants)],
         outputs=[
             Made(pointer, addresses.get((pointer.name, pointer.digest)))

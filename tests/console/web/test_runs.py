@@ -56,17 +56,21 @@ def test_a_run_tells_its_story(web: Web) -> None:
     assert text.count('class="box ') == 3
     assert text.count('<path class="edge"') == 2
     assert text.count('<rect class="s-') == 3  # mirror, typed twice; packet never began
+    assert (
+        text.count(' pale" x=') == text.count('<rect class="part ') == 2
+    )  # the third has no trace
+    assert "run mirror, 500.0 ms" in text
     assert "permit.lane this is why" in seen
     assert "mirror.json" in seen
 
 
 def test_a_task_tells_everything(web: Web) -> None:
-    """Attempts, history, decision, spans, outputs, envelope."""
+    """Attempts, history, decision, spans, log lines, outputs, envelope."""
     run = run_in(web, State.SUCCEEDED)
     task = web.site.browser.tasks(run, stage="mirror").rows[0].task
     seen = words(web.somebody().get(f"/tasks/{task}").text)
 
-    for told in ("worker-a", "queued", "running", "process lane-mirror", "permit.lane"):
+    for told in ("worker-a", "queued", "running", "process lane-mirror", "permit.lane", "read it"):
         assert told in seen
     assert "leaf.task.mirror.sql.v1" in seen
     assert "mirror.json" in seen
@@ -102,7 +106,8 @@ def test_hostile_values_are_inert(home: Home) -> None:
         web = a_web(home, opened)
         browser = web.somebody()
         task = web.site.browser.tasks(run, state=State.FAILED).rows[0].task
-        for path in (f"/runs/{run}", f"/tasks/{task}", f"/runs/{run}/tasks"):
+        told = web.site.browser.tasks(run, stage="mirror").rows[0].task
+        for path in (f"/runs/{run}", f"/tasks/{task}", f"/runs/{run}/tasks", f"/tasks/{told}"):
             text = browser.get(path).text
 
             assert "alert(1)" in text
