@@ -16,14 +16,20 @@ from tests.console.ledgers import Home
 from tests.console.web.conftest import a_web
 from tests.console.web.test_runs import words
 from tests.fleet.cluster.api_server import ApiServer, running_api_server
-from tests.fleet.cluster.objects import a_pod, deployed
+from tests.fleet.cluster.objects import a_pod, an_event, deployed
 
 
 @pytest.fixture
 def server() -> Iterator[ApiServer]:
     with running_api_server() as running:
         deployed(running, "mirror", 2)
-        running.put("pods", a_pod("mirror", "a"))
+        running.put("pods", a_pod("mirror", "a", restarts=4))
+        waiting = {"name": "worker", "image": "x", "imageID": "", "ready": False, "restartCount": 0}
+        waiting["state"] = {"waiting": {"reason": "ImagePullBackOff"}}
+        stuck = a_pod("mirror", "b", phase="Pending", containerStatuses=[waiting])
+        running.put("pods", stuck)
+        event = an_event("Pod", "lane-mirror-b", "FailedScheduling", "2026-11-25T10:00:00Z")
+        running.put("events", event)
         yield running
         assert running.faults == []
 
@@ -59,7 +65,8 @@ def test_replicas_stand_beside_workers_where_a_cluster_is_set(
 def test_the_overview_shows_replicas_and_does_not_wait_for_them(
     home: Home, server: ApiServer, tmp_path: Path
 ) -> None:
-    """The page is there before the cluster has answered, and says so."""
+    """The page is there before the cluster has answered, and says so; pods, restarts and events are
+    on the workers' page."""
     home.run(1)
     with ExitStack() as opened:
         web = a_web(home, opened)
@@ -74,7 +81,8 @@ def test_the_overview_shows_replicas_and_does_not_wait_for_them(
         first = words(web.somebody().get("/").text)
         view.refreshed()
         then = words(web.somebody().get("/").text)
-        server.put("pods", a_pod("mirror", "b"))
+        workers = words(web.somebody().get("/workers").text)
+        server.put("pods", a_pod("mirror", "c"))
         counts = []
         for _ in range(2):  # an answer is kept for 5 seconds, and no longer
             home.pass_time(3)
@@ -82,7 +90,11 @@ def test_the_overview_shows_replicas_and_does_not_wait_for_them(
 
     assert "Replicas" not in without
     assert "Workers Replicas" in first
-    assert "1 of 2" in then
+    assert "1 of 2 4 restarts" in then
+    assert "Pods of lane mirror do not run ImagePullBackOff" in then
+    assert "lane-mirror-b Pending no" in workers
+    assert "FailedScheduling" in workers
+    assert "FailedScheduling it was" in workers
     assert counts == [1, 2]
 
 

@@ -148,6 +148,7 @@ def concerns(
 
 
 def _of_lane(lane: LaneView, now: datetime) -> Iterator[Concern]:
+    yield from _of_cluster(lane)
     queued, oldest = lane.row.states.get(State.QUEUED, 0), lane.row.oldest_queued
     if (pause := lane.row.paused) is not None:
         text, detail = f"Lane {lane.name} is paused", f"by {pause.actor}: {pause.reason}"
@@ -158,6 +159,18 @@ def _of_lane(lane: LaneView, now: datetime) -> Iterator[Concern]:
     elif oldest is not None and now - oldest > LATE:
         detail = f"its oldest task has been queued for {span(now - oldest)}"
         yield _grave(f"Lane {lane.name} falls behind", detail, "/lanes")
+
+
+def _of_cluster(lane: LaneView) -> Iterator[Concern]:
+    """What keeps a lane from having its pods."""
+    if (there := lane.replicas) is None:
+        return
+    if there.scaler_fault:
+        yield _grave(f"Lane {lane.name} does not scale", there.scaler_fault, "/workers#pods")
+    why = sorted({pod.why for pod in there.pods if pod.why and not pod.ready})
+    if why:
+        text = f"Pods of lane {lane.name} do not run"
+        yield Concern(grave=False, text=text, detail=", ".join(why), href="/workers#pods")
 
 
 def _grave(text: str, detail: str, href: str) -> Concern:

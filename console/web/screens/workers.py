@@ -1,4 +1,4 @@
-"""Workers: what each does now, and which went away."""
+"""Workers: what each does now, its pods where a cluster is set, and which went away."""
 
 from collections import defaultdict
 
@@ -31,6 +31,7 @@ def serve(app: FastAPI) -> None:
             gone_count=len(gone),
             doing=doing,
             drain_refused=visit.refused(Action.WORKER_DRAIN),
+            cluster=visit.site.cluster.replicas() if visit.site.cluster.is_set else None,
         )
 
     @app.post("/workers/drain")
