@@ -6,7 +6,7 @@ names a `Slot`: leave to run. The ledger counts slots (fleet.ledger.slots). Pure
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -76,6 +76,20 @@ def slot_of(limit: Limit, place: str, values: Mapping[str, str]) -> Slot:
 def filled(slot: Slot, values: Mapping[str, str]) -> Slot:
     """The slot with what only the task knows: its partition."""
     return slot.model_copy(update={"key": _fitted(_fill(slot.key, values))})
+
+
+def merged(slots: Iterable[Slot]) -> tuple[Slot, ...]:
+    """Each key once: where two limits come to the same key, what both allow.
+
+    Starts are evenly spaced, so that the slower of two rates keeps to the faster one as well.
+    """
+    found: dict[str, Slot] = {}
+    for slot in slots:
+        one = found.get(slot.key, slot)
+        slower = max(one, slot, key=lambda each: each.per / each.starts if each.starts else 0)
+        runs = [each.running for each in (one, slot) if each.running is not None]
+        found[slot.key] = slower.model_copy(update={"running": min(runs, default=None)})
+    return tuple(found.values())
 
 
 def _fill(key: str, values: Mapping[str, str]) -> str:

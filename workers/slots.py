@@ -2,7 +2,7 @@
 
 from contracts.envelope import Envelope
 from contracts.lane import Lane
-from contracts.limit import Slot, filled, slot_of
+from contracts.limit import Slot, filled, merged, slot_of
 
 
 def slots_of(envelope: Envelope, lane: Lane) -> tuple[Slot, ...]:
@@ -19,7 +19,9 @@ def slots_of(envelope: Envelope, lane: Lane) -> tuple[Slot, ...]:
         "lane": envelope.lane,
         "partition": envelope.partition,
     }
-    return (
-        *(slot_of(limit, f"lane/{lane.name}", values) for limit in lane.limits),
-        *(filled(slot, values) for slot in envelope.slots),
+    return merged(
+        (
+            *(slot_of(limit, f"lane/{lane.name}", values) for limit in lane.limits),
+            *(filled(slot, values) for slot in envelope.slots),
+        )
     )

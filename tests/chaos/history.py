@@ -5,13 +5,14 @@ lost that did not succeed, or whose recorded output no handler ever made; it is 
 than one attempt succeeded or more than one output stands recorded for it.
 """
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import create_engine
+from sqlalchemy import bindparam, create_engine, text
 
 from contracts.states import State, may_move
 from fleet.artifacts.folder import FolderStore
@@ -92,3 +93,20 @@ def checked(
         doubled=tuple(doubled),
         illegal=tuple(illegal),
     )
+
+
+def at_once(url: str, runs: Sequence[str], lane: str) -> int:
+    """The most tasks of a lane that ran at the same time, in the order in which moves were made."""
+    moves = text(
+        "SELECT event.new FROM event JOIN task ON task.task = event.task WHERE task.lane = :lane"
+        " AND event.run IN :runs AND event.old IS NOT NULL"
+        " AND 'running' IN (event.old, event.new) ORDER BY event.seq"
+    ).bindparams(bindparam("runs", expanding=True))
+    engine = create_engine(url)
+    try:
+        with engine.connect() as connection:
+            told = connection.execute(moves, {"lane": lane, "runs": [*runs]}).scalars().all()
+    finally:
+        engine.dispose()
+    running = itertools.accumulate(1 if new == State.RUNNING else -1 for new in told)
+    return max(running, default=0)

@@ -20,13 +20,13 @@ from contracts.fact import JsonObject
 from contracts.ids import run_id
 from contracts.plan import RunGraph, StagePlan
 from contracts.request import RunRequest
-from contracts.states import FINAL
+from contracts.states import FINAL, State
 from fleet.artifacts.folder import FolderStore
 from fleet.bus.admin import BusAdmin
 from fleet.lanes import load_lanes
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
-from fleet.ledger.rows import LaneLimits, NewRun
+from fleet.ledger.rows import LaneLimits, NewRun, TaskRow
 from policies.bundle import load_bundle
 from policies.facts import AdmitFacts
 from policies.gate import PolicyGate
@@ -41,6 +41,8 @@ LEASE = 3.0
 WIDTH = 6
 TASKS = 2 * WIDTH + 2
 """Of one run: a list, two aligned stages of WIDTH partitions, a gathering."""
+AT_ONCE = 2
+"""Tasks of the lane `children` that may run at the same time, in all workers together."""
 _LIMIT = 16 * 1024 * 1024
 _LANES = f"""\
 [chaos]
@@ -49,6 +51,15 @@ mode = "thread"
 concurrency = 3
 timeout = 30
 lease = {LEASE}
+retry = {{ max_attempts = 20, first_delay = 0.3, factor = 1.5, longest_delay = 2 }}
+
+[children]
+kinds = ["chaos.child"]
+mode = "thread"
+concurrency = 3
+timeout = 30
+lease = {LEASE}
+limits = [{{ running = {AT_ONCE} }}]
 retry = {{ max_attempts = 20, first_delay = 0.3, factor = 1.5, longest_delay = 2 }}
 """
 
@@ -157,6 +168,28 @@ class Rig:
         os.kill(child.mark.pid, signal.SIGKILL)
         self.until(lambda: not child.running, "its end")
         child.restart()
+
+    def kill_holder(self, runs: list[str]) -> bool:
+        """SIGKILL a worker whose task holds a slot that others wait for; whether it held it still.
+
+        It is started again by whoever waits next.
+        """
+        held: list[TaskRow] = []
+
+        def waited_for() -> bool:
+            held[:] = [
+                task
+                for run in runs
+                for task in self.reader.tasks(run)
+                if task.lane == "children" and task.state is State.RUNNING
+            ]
+            return bool(held) and any(key.waiting for key in self.reader.slots())
+
+        self.until(waited_for, "a slot that is waited for")
+        _, pid, _ = str(held[0].worker).rsplit("-", 2)
+        os.kill(int(pid), signal.SIGKILL)
+        stands = self.reader.task(held[0].task)
+        return stands.state is State.RUNNING and stands.worker == held[0].worker
 
     def end_victims(self) -> None:
         for victim in self._victims:

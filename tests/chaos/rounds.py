@@ -5,12 +5,12 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from console.stack.process import Child
-from tests.chaos.history import Verdict
-from tests.chaos.rig import LEASE, Rig
+from tests.chaos.history import Verdict, at_once
+from tests.chaos.rig import AT_ONCE, LEASE, Rig
 from workers.faultpoints import POINTS
 
 _MORE = LEASE + 2.0
@@ -28,6 +28,9 @@ class Fault:
     plan: str | None = None
     """A fault point of one more worker that is there before the runs are."""
     full_disk: bool = False
+    limited: bool = False
+    """The partitions are in the lane of which few may run at the same time, and a worker is killed
+    that holds a slot."""
 
 
 def _kill(which: Callable[[Rig], Child]) -> Fault:
@@ -60,6 +63,7 @@ FAULTS: dict[str, Fault] = {
     "network silent past the lease": Fault(harm=_deaf),
     "ledger locked past the lease": Fault(harm=lambda rig: rig.lock_ledger(_MORE)),
     "disk full for one worker": Fault(full_disk=True),
+    "SIGKILL of a worker that holds a slot": Fault(limited=True),
 }
 
 
@@ -98,15 +102,20 @@ def one_round(rig: Rig, name: str) -> tuple[Verdict, bool, float]:
     if victim is not None:
         rig.until(lambda: victim.ready, "a victim")
     runs: list[str] = []
-    struck = victim is None
+    struck = victim is None and not fault.limited
     began = time.monotonic()
     for _ in range(_TRIES):
         began = time.monotonic()
-        pair = [rig.start_run(big=fault.full_disk), rig.start_run(big=fault.full_disk)]
+        work = 0.3 if fault.limited else 0.05
+        pair = [
+            rig.start_run(big=fault.full_disk, children=fault.limited, work=work) for _ in range(2)
+        ]
         runs += pair
         rig.until(functools.partial(rig.begun, pair[0]), "a first task")
         if fault.harm is not None:
             fault.harm(rig)
+        if fault.limited:
+            struck = rig.kill_holder(pair)
         if victim is not None:
             struck = _struck(rig, victim, pair, fault)
         rig.until(functools.partial(rig.all_ended, pair), f"the end of the runs: {name}")
@@ -114,7 +123,13 @@ def one_round(rig: Rig, name: str) -> tuple[Verdict, bool, float]:
             break
     seconds = time.monotonic() - began
     rig.end_victims()
-    return rig.verdict(runs), struck, seconds
+    verdict = rig.verdict(runs)
+    if fault.limited:
+        most = at_once(rig.url, runs, "children")
+        over = f"{most} of a limited lane ran at once, where {AT_ONCE} may"
+        if most > AT_ONCE:
+            verdict = replace(verdict, illegal=(*verdict.illegal, over))
+    return verdict, struck, seconds
 
 
 def _struck(rig: Rig, victim: Child, runs: list[str], fault: Fault) -> bool:

@@ -24,6 +24,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         "SIGSTOP past the lease, SIGCONT",
         "connections cut",
         "ledger locked past the lease",
+        "SIGKILL of a worker that holds a slot",
     ],
 )
 def test_a_fault_loses_nothing_and_doubles_nothing(rig: Rig, fault: str) -> None:

@@ -205,7 +205,8 @@ class SimBus:
     ) -> AsyncIterator[SimDelivery]:
         """Until `stop`; see fleet.bus.receiver."""
         while not stop.is_set():
-            await room.take(1)
+            if not await _taken(room, stop):
+                break
             while not stop.is_set() and (held := self._broker.take(queue)) is None:
                 await self._broker.change()
             if stop.is_set():
@@ -219,6 +220,20 @@ class SimBus:
 
     async def whole(self, message: WireMessage) -> WireMessage:
         return message
+
+
+async def _taken(room: Room, stop: asyncio.Event) -> bool:
+    """Whether a place was taken before `stop` was set."""
+    if not room.closed:
+        await room.take(1)
+        return True
+    taking, stopped = asyncio.ensure_future(room.take(1)), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({taking, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        return taking.done()
+    finally:
+        taking.cancel()
+        stopped.cancel()
 
 
 def _time() -> float:

@@ -2,12 +2,18 @@
 
 import json
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, text
 
+from contracts.limit import Limit
 from contracts.states import FINAL, State, may_move
 from fleet.ledger.sweep import ACTOR as SWEEPER
+from tests.simulation.ledger import raw
+
+OPERATOR = "ada"
+"""Who pauses and cancels."""
 
 
 class Broken(AssertionError):
@@ -42,8 +48,23 @@ def always(connection: Connection) -> None:
         _need((State(run.state) in FINAL) == (run.left == 0), "closed with open tasks", run)
 
 
-def at_the_end(connection: Connection, expected: dict[str, set[str]] | None) -> None:
-    """A final state; each effect once, by whom the ledger names; no move outside the table.
+def in_flow(connection: Connection, limits: Sequence[Limit]) -> None:
+    """No more runs than the lane's limits let run."""
+    running = raw(connection).execute("SELECT stage, partition FROM task WHERE state = 'running'")
+    tasks = running.fetchall()
+    for limit in limits:
+        if limit.running is None:
+            continue
+        counts = Counter(limit.key.format(stage=stage, partition=of) for stage, of in tasks)
+        most = max(counts.values(), default=0)
+        _need(most <= limit.running, f"{most} run where {limit.running} may", tasks)
+
+
+def at_the_end(
+    connection: Connection, expected: dict[str, set[str]] | None, pauses: Sequence[range]
+) -> None:
+    """A final state; each effect once, by whom the ledger names; no move outside the table, and
+    none into `running` during a pause.
 
     `expected`: partitions by stage of a run that must succeed; None where it may end badly.
     """
@@ -59,6 +80,11 @@ def at_the_end(connection: Connection, expected: dict[str, set[str]] | None) -> 
         _need(made == expected, f"other tasks than planned: {dict(made)}", run)
     _effects(connection, tasks)
     _moves(connection, {task: row.state for task, row in tasks.items()})
+    for pause in pauses:
+        begun = text("SELECT * FROM event WHERE new = 'running' AND seq BETWEEN :first AND :last")
+        span = {"first": pause.start, "last": pause.stop - 1}
+        for event in connection.execute(begun, span):
+            _need(event.task is None, "begun during a pause", event)
 
 
 def _effects(connection: Connection, tasks: dict[str, Any]) -> None:
@@ -95,7 +121,8 @@ def _moves(connection: Connection, stands: dict[str, str]) -> None:
             holder[event.task] = event.actor
         if event.old == State.RUNNING and event.detail != "lease expired":
             by_right = event.actor in (holder[event.task], SWEEPER)
-            _need(by_right, "ended by a worker that did not hold it", event)
+            by_force = event.actor == OPERATOR and event.new == State.CANCELLED
+            _need(by_right or by_force, "ended by a worker that did not hold it", event)
     for task, state in told.items():
         _need(stands[task] == state, f"stands {stands[task]}, moved to {state}", task)
 

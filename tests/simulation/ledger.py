@@ -61,6 +61,9 @@ def emptied(engine: Engine) -> Engine:
 class SimWriter:
     """Stands where fleet.ledger.writer.Writer stands."""
 
+    stalled = 0.0
+    """No transaction takes any time."""
+
     def __init__(
         self,
         engine: Engine,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, text
 
 from fleet.ledger.ledger import Ledger
-from fleet.ledger.rows import Record, Recorded
+from fleet.ledger.rows import Claim, Claimed, NotClaimed, Record, Recorded
 from tests.simulation.invariants import Broken
 from tests.simulation.ledger import an_engine, emptied
 from tests.simulation.loop import Stuck, virtually
@@ -42,16 +42,33 @@ class ForgetsTheEpoch(Ledger):
         return await super().record(record_.model_copy(update={"epoch": epoch}))
 
 
+class AsksForNoSlot(Ledger):
+    """Claims as if nothing were limited."""
+
+    keeper: LeaseKeeper
+
+    async def claim(self, claim_: Claim) -> Claimed | NotClaimed:
+        return await super().claim(claim_.model_copy(update={"slots": ()}))
+
+
 def a_world(
-    seed: int, engine: Engine, *, sweeps: bool = True, ledger_of: type[Ledger] | None = None
+    seed: int,
+    engine: Engine,
+    *,
+    sweeps: bool = True,
+    wakes: bool = True,
+    ledger_of: type[Ledger] | None = None,
 ) -> World:
-    return World(seed, a_story(seed), engine, sweeps=sweeps, ledger_of=ledger_of)
+    story = a_story(seed)
+    return World(seed, story, engine, sweeps=sweeps, wakes=wakes, ledger_of=ledger_of)
 
 
 PLANTED: dict[str, Callable[[int, Engine], World]] = {
     "settle before record": lambda seed, engine: a_world(seed, engine, ledger_of=SettlesFirst),
     "epoch guard removed": lambda seed, engine: a_world(seed, engine, ledger_of=ForgetsTheEpoch),
     "sweep removed": lambda seed, engine: a_world(seed, engine, sweeps=False),
+    "limits forgotten": lambda seed, engine: a_world(seed, engine, ledger_of=AsksForNoSlot),
+    "waker removed": lambda seed, engine: a_world(seed, engine, wakes=False),
 }
 
 

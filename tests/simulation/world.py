@@ -11,6 +11,7 @@ import hashlib
 import os
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -31,18 +32,22 @@ from contracts.request import RunRequest
 from contracts.states import FINAL, State
 from dispatcher.relay import OutboxRelay
 from dispatcher.sweeper import Sweeper
+from dispatcher.waker import Waker
 from fleet.artifacts.store import Stored
 from fleet.errors import FleetError
 from fleet.ledger.ledger import Ledger
+from fleet.ledger.pauses import Pause
 from fleet.ledger.rows import LaneLimits, NewRun
 from policies.bundle import load_bundle
 from policies.facts import AdmitFacts
 from policies.gate import PolicyGate
 from tests.simulation.broker import Broker, BrokerFaults, SimBus, SimDelivery
-from tests.simulation.invariants import Broken, always, at_the_end
+from tests.simulation.flow import FlowPlan, How, a_flow
+from tests.simulation.invariants import OPERATOR, Broken, always, at_the_end, in_flow
 from tests.simulation.ledger import LedgerFaults, SimWriter, a_ledger, raw
 from tests.simulation.life import START, Gone, Life
 from workers.faultpoints import POINTS
+from workers.flow import Flow
 from workers.leases import LeaseKeeper
 from workers.runner import HandlerRunner
 from workers.site import Site
@@ -63,8 +68,10 @@ _IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 than the rest of an attempt."""
 _HORIZON = 4 * 3600.0
 """Seconds after which a run that has not ended never will."""
-_HEARTBEAT = 20.0
+_HEARTBEAT = 30.0
 """Seconds; a worker that says nothing for 60 is gone."""
+_FLOW = 20.0
+"""Seconds between two looks at the flow, and between two of the waker's; 1 in a real fleet."""
 _QUIET = 40.0
 """Seconds after the end in which late and doubled messages may still do harm."""
 
@@ -101,6 +108,7 @@ class Story:
     longest_work: float = 60.0
     lock_every: float | None = None
     lane: Lane = LANE
+    flow: FlowPlan = field(default_factory=FlowPlan)
 
     @property
     def must_succeed(self) -> bool:
@@ -136,7 +144,7 @@ class Told:
 
 def a_story(seed: int) -> Story:
     """The story of a seed: its graph and its share of each kind of trouble."""
-    chance = Random(f"story {seed}")
+    chance, flow = Random(f"story {seed}"), a_flow(seed)
 
     def often(most: float) -> float:
         return chance.choice([0.0, most / 4, most])
@@ -160,6 +168,8 @@ def a_story(seed: int) -> Story:
         bad_input=chance.choice([0.0] * 9 + [0.2]),
         cancelled_after=chance.choice([None] * 11 + [chance.uniform(1, 120)]),
         longest_work=chance.choice([2.0, 10.0, 70.0]),
+        lane=LANE.model_copy(update={"limits": flow.limits}) if flow.limits else LANE,
+        flow=flow,
     )
 
 
@@ -207,8 +217,10 @@ class World:
     horizon: float = _HORIZON
     sweeps: bool = True
     """False: a planted bug."""
+    wakes: bool = True
+    """False: a planted bug."""
     ledger_of: type[Ledger] | None = None
-    """A planted bug: a ledger that does things in another order."""
+    """A planted bug: a ledger that does things in another order, or leaves some out."""
     ran: Counter[str] = field(default_factory=Counter)
     running: Counter[str] = field(default_factory=Counter)
     at_once: int = 0
@@ -220,6 +232,8 @@ class World:
     ended: asyncio.Event = field(init=False)
     died: list[BaseException] = field(default_factory=list)
     keepers: dict[str, LeaseKeeper] = field(default_factory=dict)
+    pauses: list[range] = field(default_factory=list)
+    """By the numbers of events: those that were written during a pause."""
     _lives: int = 0
     _commits: int = 0
 
@@ -237,6 +251,7 @@ class World:
             ]
             try:
                 await self._start()
+                fleet.append(asyncio.create_task(self._pauses()))
                 if self.story.cancelled_after is not None:
                     await self._cancel(self.story.cancelled_after)
                 try:
@@ -259,7 +274,7 @@ class World:
                 raise self.died[0]
             raise Broken(f"a process died by itself: {self.died[0]!r}") from self.died[0]
         with self.engine.connect() as connection:
-            at_the_end(connection, self.story.expected)
+            at_the_end(connection, self.story.expected, self.pauses)
             state = State(connection.execute(text("SELECT state FROM run")).scalar_one())
             events = connection.execute(
                 text("SELECT at, task, actor, old, new, detail FROM event ORDER BY seq")
@@ -353,7 +368,9 @@ class World:
             code_version="sim",
             point=life.point,
         )
-        await serve(site, [self.story.lane], stop, grace=10.0, heartbeat=_HEARTBEAT)
+        flow = Flow(ledger, life, every=_FLOW) if self.story.flow.looked_after else None
+        lanes = [self.story.lane]
+        await serve(site, lanes, stop, grace=10.0, heartbeat=_HEARTBEAT, flow=flow)
 
     async def _dispatcher(self, life: Life, stop: asyncio.Event) -> None:
         ledger = self._ledger(life)
@@ -361,6 +378,8 @@ class World:
         loops = [OutboxRelay(ledger, bus, life, every=10.0).loop]
         if self.sweeps:
             loops.append(Sweeper(ledger, life, every=30.0).loop)
+        if self.wakes and self.story.flow.looked_after:
+            loops.append(Waker(ledger, bus, life, every=_FLOW).loop)
         async with asyncio.TaskGroup() as group:
             for loop in loops:
                 group.create_task(loop.run(stop))
@@ -377,7 +396,12 @@ class World:
 
     async def _start(self) -> None:
         scope = Scope(tenant="acme", audience=Audience.TENANT)
-        request = RunRequest(pipeline="sim", scope=scope, requester="ada@example.com")
+        request = RunRequest(
+            pipeline="sim",
+            scope=scope,
+            requester="ada@example.com",
+            priority=self.story.flow.priority,
+        )
         admitted = _gate().decide(
             AdmitFacts(
                 pipeline="sim",
@@ -406,13 +430,50 @@ class World:
     async def _cancel(self, after: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.ended.wait(), after)
-        life = Life(name="operator", chance=self.chance)
-        await self._calm_ledger().cancel_run(self._run, "ada", "not needed", life.now())
-        self.faults["cancelled"] += 1
+        how, now = self.story.flow.how, Life(name="operator", chance=self.chance).now()
+        ledger = self._calm_ledger()
+        with self.engine.connect() as connection:
+            tasks = connection.execute(text("SELECT task FROM task ORDER BY task")).scalars().all()
+        if how in (How.RUN, How.RUN_BY_FORCE):
+            await ledger.cancel_run(self._run, OPERATOR, "not needed", now, force=how.force)
+        else:
+            task = self.chance.choice(tasks)
+            await ledger.cancel_task(task, OPERATOR, "not needed", now, force=how.force)
+        self.faults[f"cancelled: {how}"] += 1
 
-    def _calm_ledger(self) -> Ledger:
+    async def _pauses(self) -> None:
+        """As an operator pauses and resumes; each lasts from its commit to that of its end."""
+        for paused in self.story.flow.pauses:
+            begun: list[int] = []
+            await asyncio.sleep(paused.at)
+            for resume in (False, True):
+                ledger = self._calm_ledger(lambda c: begun.append(_events(c)))  # noqa: B023 - awaited
+                now = Life(name="operator", chance=self.chance).now()
+                await ledger.pause(
+                    Pause(
+                        what=paused.what,
+                        name="sim",
+                        resume=resume,
+                        actor=OPERATOR,
+                        reason="a look at it",
+                        now=now,
+                    )
+                )
+                if not resume:
+                    self.faults["pause"] += 1
+                    await asyncio.sleep(paused.length)
+            self.pauses.append(range(begun[0] + 1, begun[1] + 1))
+
+    def _calm_ledger(self, then: Callable[[Connection], None] | None = None) -> Ledger:
+        """An operator's. `then` is called in each of its transactions."""
         life = Life(name="operator", chance=self.chance)
-        return a_ledger(SimWriter(self.engine, life, self.chance, LedgerFaults(), self._committed))
+
+        def committed(connection: Connection) -> None:
+            self._committed(connection)
+            if then is not None:
+                then(connection)
+
+        return a_ledger(SimWriter(self.engine, life, self.chance, LedgerFaults(), committed))
 
     @property
     def _run(self) -> str:
@@ -423,6 +484,8 @@ class World:
         self._commits += 1
         if self._commits % 16 == 0:
             always(connection)
+        if self.story.flow.limits:
+            in_flow(connection, self.story.flow.limits)
         if not self.ended.is_set():
             row = raw(connection).execute("SELECT state FROM run").fetchone()
             if row is not None and State(row[0]) in FINAL:
@@ -471,6 +534,11 @@ class World:
             raise StageFault(FaultKind.TRANSIENT, "source.away", "the source did not answer")
         if self.chance.random() < self.story.bad_input:
             raise StageFault(FaultKind.BAD_INPUT, "rule.broken", "dates are missing")
+
+
+def _events(connection: Connection) -> int:
+    """The number of the last event."""
+    return int(raw(connection).execute("SELECT coalesce(max(seq), 0) FROM event").fetchone()[0])
 
 
 def _leaves(why: BaseException) -> list[BaseException]:
