@@ -26,8 +26,9 @@ STRETCH = 4000
 """Rows that one page looks through for words."""
 POINTERS = 2000
 """The same of artifacts, whose pointers are long."""
-PREVIOUS = 200
+PREVIOUS = 100
 """Earlier runs of a pipeline and tenant among which the same request is looked for."""
+_AT_ONCE = 10
 
 _r, _t, _a = tables.run.c, tables.task.c, tables.attempt.c
 _o, _i, _d = tables.output.c, tables.input_.c, tables.dead_letter.c
@@ -181,7 +182,7 @@ class LedgerBrowser:
             row = connection.execute(query.where(_r.run == run)).first()
             if row is None:
                 raise UnknownRow(f"there is no run {run}")
-            earlier = connection.execute(
+            earlier = (
                 select(_r.run, _r.request)
                 .where(
                     _r.tenant == row.tenant,
@@ -191,9 +192,11 @@ class LedgerBrowser:
                 )
                 .order_by(_r.submitted.desc(), _r.run.desc())
                 .limit(PREVIOUS)
-            ).all()
-        wanted = _asked(row.request)
-        return next((one.run for one in earlier if _asked(one.request) == wanted), None)
+            )
+            wanted = _asked(row.request)
+            # Read no further than to the first: each row lies on a page of its own.
+            with connection.execution_options(yield_per=_AT_ONCE).execute(earlier) as found:
+                return next((one.run for one in found if _asked(one.request) == wanted), None)
 
     # --- tasks ------------------------------------------------------------------------------------
 

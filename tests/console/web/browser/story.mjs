@@ -61,7 +61,10 @@ async function liveRun(page) {
   seen.succeeded = await page.evaluate(() => window.sameDocument === true);
   await page.locator("#graph .box.s-succeeded").nth(1).waitFor();
   seen.boxes = await page.locator("#graph .box.s-succeeded").count();
-  seen.bars = await page.locator("#waterfall rect").count();
+  seen.bars = await page.locator("#waterfall rect:not(.part):not(.beside)").count();
+  // The spans of the last task come a moment after its end.
+  await page.locator("#waterfall tr", { hasText: "typed" }).locator("rect.part").first().waitFor();
+  seen.traced = await page.locator("#waterfall rect.part title").allTextContents();
   return run;
 }
 

@@ -173,9 +173,11 @@ def _submitted(up: Up, settings: dict[str, str], pipeline: str, source: Path, *,
 
 
 def test_a_run_is_watched_live(seen: dict[str, Any]) -> None:
-    """It appears in the list, and goes to success on its page, with no page loaded again."""
+    """It appears in the list, and goes to success on its page, with no page loaded again; then its
+    waterfall is the trace's."""
     assert (seen["appeared"], seen["succeeded"]) == (True, True)
     assert (seen["boxes"], seen["bars"]) == (2, 2)
+    assert any(told.startswith("run normalize.sql, ") for told in seen["traced"])
 
 
 def test_a_task_and_its_artifact_are_looked_at(seen: dict[str, Any]) -> None:
