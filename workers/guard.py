@@ -31,6 +31,7 @@ async def guarded_async(run: AsyncRun, bench: Workbench) -> Produced | Failed:
 def failed(cause: BaseException) -> Failed:
     """A stated fault as it is; anything else as a fault that a second try may cure."""
     if isinstance(cause, StageFault):
+        _log.warning("the handler failed: %s", cause.fault.code, exc_info=cause)
         return Failed(fault=cause.fault)
     name = type(cause).__name__
     _log.warning("the handler failed", exc_info=cause)

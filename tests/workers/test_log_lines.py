@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from contracts.lane import Mode
-from contracts.outcome import Produced
+from contracts.outcome import FaultKind, Produced
 from fleet.ledger.rows import SpanRow
 from fleet.telemetry import names
 from fleet.telemetry.lines import MOST_LINES, LogLine, left_out, lines_of
@@ -17,7 +17,7 @@ from fleet.telemetry.logs import hear
 from fleet.telemetry.telemetry import start_telemetry
 from tests.policies.secrets import PLANTED, core_of
 from tests.workers.conftest import Fleet, a_stage, writes_a_file
-from workers.stages.handler import Workbench
+from workers.stages.handler import StageFault, Workbench
 
 LOG = logging.getLogger(__name__)
 
@@ -74,6 +74,22 @@ async def test_the_lines_of_a_handler_stand_with_its_task(fleet: Fleet, mode: Mo
     assert lines[2].stack[-1] == "ConnectionError: the source went away"
     assert any(step.startswith(f"{__name__}.tells:") for step in lines[2].stack)
     assert len(lines) == 3
+
+
+def states_a_fault(bench: Workbench) -> Produced:
+    raise StageFault(FaultKind.TRANSIENT, "source.away", "no source") from ConnectionError(
+        "refused"
+    )
+
+
+async def test_a_stated_fault_is_told_with_what_caused_it(fleet: Fleet) -> None:
+    """Its stack, and the one beneath: what the fault's words leave out."""
+    fleet.handle(states_a_fault)
+
+    lines, _ = await carried(fleet)
+
+    assert [line.message for line in lines] == ["the handler failed: source.away"]
+    assert lines[0].stack[-1] == "ConnectionError: refused"
 
 
 def dies_telling(bench: Workbench) -> Produced:
