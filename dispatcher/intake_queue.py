@@ -2,8 +2,9 @@
 
 CloudEvents 1.0 in AMQP binary mode: type `leaf.run.request.v1`, the body a RunRequest as JSON. The
 event's id is the idempotency key unless the body names one, so a request delivered twice starts one
-run. What can never be accepted is noted in the ledger and dead-lettered, with the reason; what
-cannot be accepted now comes back. Settled last: a crash brings the message again, harmlessly.
+run. What can never be accepted is noted in the ledger with the reason, and dead-lettered (dropped,
+if it holds a secret); what cannot be accepted now comes back. Settled last: a crash brings the
+message again, harmlessly.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ from dispatcher.traces import intake_span, note_run
 from fleet.bus.bus import INTAKE_QUEUE, Bus
 from fleet.bus.errors import SettleFailed
 from fleet.bus.receiver import Delivery, Room
+from fleet.bus.refusal import refuse, told_of
 from fleet.clock import Clock
 from fleet.errors import FleetError
 from fleet.ledger.ledger import Ledger
@@ -114,12 +116,12 @@ class IntakeQueue:
                 sequence_number=delivery.sequence_number,
                 disposition="dead",
                 reason=reason,
-                description=description,
+                description=told_of(delivery.message, description),
                 size=len(delivery.message.body),
                 at=self.clock.now(),
             )
         )
-        await delivery.dead_letter(reason, description)
+        await refuse(delivery, reason, description)
 
 
 def read_request(message: WireMessage) -> RunRequest:

@@ -10,7 +10,8 @@ import logging
 from collections.abc import Sequence
 
 from dispatcher.supervised import Supervised
-from fleet.bus.bus import Bus
+from fleet.bus.bus import Bus, DeadLettered
+from fleet.bus.refusal import holds_secret, told_of
 from fleet.clock import Clock
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.rows import DeadLetter
@@ -46,11 +47,19 @@ class Quarantine:
                         sequence_number=one.sequence_number,
                         disposition="dead",
                         reason=one.reason,
-                        description=one.description,
+                        description=told_of(one.message, one.description),
                         size=len(one.message.body),
                         at=self._clock.now(),
                     )
                 )
+                await self._drop_if_secret(queue, one)
                 self._seen[queue] = one.sequence_number
             more = more or len(found) == _AT_ONCE
         return more
+
+    async def _drop_if_secret(self, queue: str, one: DeadLettered) -> None:
+        """Raises BusUnavailable. One that somebody holds just now is dropped after a restart."""
+        if holds_secret(one.message):
+            async with self._bus.set_aside(queue, one.sequence_number, dead=True) as held:
+                if held is not None:
+                    await held.drop()

@@ -23,6 +23,8 @@ from localbus.store import Store
 
 _PUMP_LIMIT = 250
 """Messages handed out of one mailbox before others and the sockets have their turn."""
+_QUIET_S = 1.0
+"""Without a write for this long, the store's log is emptied: nobody waits for it then."""
 _LOOK_EVERY_S = 5.0
 """The longest sleep with an alarm ahead: the machine may be asleep, or its clock be set."""
 
@@ -61,6 +63,8 @@ class Bus:
         self._turn: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms: int | None = None
+        self._wrote_at = 0.0
+        self._tidying: asyncio.TimerHandle | None = None
         clock.on_jump(self._jumped)
 
     def _jumped(self) -> None:
@@ -106,15 +110,36 @@ class Bus:
         self._turn = None
         try:
             self._advance()
-            self._store.commit()
+            if self._store.commit():
+                self._wrote_at = self.loop.time()
+                if self._tidying is None:
+                    self._tidying = self.loop.call_later(_QUIET_S, self._tidy)
         except sqlite3.Error as error:
-            if not self.failure.done():
-                self.failure.set_exception(error)
+            self._fail(error)
             return
         writers, self._writers = self._writers, {}
         for writer in writers:
             writer.flush()
         self._set_timer()
+
+    def _tidy(self) -> None:
+        """Empty the store's log, or look again once it may have been quiet for long enough."""
+        self._tidying = None
+        quiet_at = self._wrote_at + _QUIET_S
+        if self.failure.done():
+            return
+        if self._turn is not None or self.loop.time() < quiet_at:
+            at = max(quiet_at, self.loop.time() + _QUIET_S / 10)
+            self._tidying = self.loop.call_at(at, self._tidy)
+            return
+        try:
+            self._store.empty_log()
+        except sqlite3.Error as error:
+            self._fail(error)
+
+    def _fail(self, error: sqlite3.Error) -> None:
+        if not self.failure.done():
+            self.failure.set_exception(error)
 
     def _advance(self) -> None:
         now_ms = self.clock.now_ms()
@@ -157,5 +182,6 @@ class Bus:
         if not self.failure.done():
             self._run_turn()
             self.namespace.stop()
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._tidying):
+            if timer is not None:
+                timer.cancel()

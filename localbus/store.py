@@ -7,6 +7,7 @@ survives. One process owns the file: a second one is refused at opening.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -17,7 +18,7 @@ from typing import Any
 
 from localbus.broker.message import Message, State, StoredContent
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _SCHEMA = """
 CREATE TABLE entities (
@@ -78,7 +79,10 @@ CREATE TABLE rules (
 """
 """Sessions, topics and forwarding: what version 2 has and version 1 had not."""
 
-_MIGRATIONS = (_SCHEMA, _SECOND)
+_THIRD = "UPDATE seen SET message_id = digest_of(message_id)"
+"""Message ids outlive their messages here, so they are kept as digests: one may hold a secret."""
+
+_MIGRATIONS = (_SCHEMA, _SECOND, _THIRD)
 """Step n brings a file of version n to version n + 1; a new file takes all of them."""
 
 _COLUMNS = (
@@ -128,6 +132,8 @@ class Store:
             timeout=0,
         )
         self._dirty = False
+        self._logged = False
+        self._db.create_function("digest_of", 1, _digest_of, deterministic=True)
         try:
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode = WAL")
@@ -137,6 +143,8 @@ class Store:
             # A message is mostly gone soon: the longer the log, the fewer pages ever leave it.
             self._db.execute("PRAGMA wal_autocheckpoint = 8000")
             self._db.execute("PRAGMA cache_size = -16384")
+            # What is deleted is overwritten: a message that was dropped is not read from the file.
+            self._db.execute("PRAGMA secure_delete = ON")
             self._db.execute("BEGIN IMMEDIATE")
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             for step in _MIGRATIONS[version:]:
@@ -160,11 +168,22 @@ class Store:
             self._dirty = True
         return self._db
 
-    def commit(self) -> None:
-        """Make everything written since the last commit lasting."""
-        if self._dirty:
-            self._db.execute("COMMIT")
-            self._dirty = False
+    def commit(self) -> bool:
+        """Make everything written since the last commit lasting; whether there was anything."""
+        if not self._dirty:
+            return False
+        self._db.execute("COMMIT")
+        self._dirty, self._logged = False, True
+        return True
+
+    def empty_log(self) -> None:
+        """Bring the write-ahead log into the file and cut it: it repeats what was deleted since.
+
+        Does nothing while a transaction is open. Costs a wait for the disk.
+        """
+        if self._logged and not self._dirty:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._logged = False
 
     def close(self) -> None:
         """Commit and close; closing twice is harmless."""
@@ -443,13 +462,17 @@ class Store:
         cursor = self._write().execute(
             "INSERT INTO seen (entity, message_id, until_ms) VALUES (?, ?, ?)"
             " ON CONFLICT DO UPDATE SET until_ms = excluded.until_ms WHERE until_ms <= ?",
-            (entity_id, message_id, until_ms, now_ms),
+            (entity_id, _digest_of(message_id), until_ms, now_ms),
         )
         return cursor.rowcount == 1
 
     def forget(self, now_ms: int) -> None:
         """Drop the ids whose window is over, of all queues."""
         self._write().execute("DELETE FROM seen WHERE until_ms <= ?", (now_ms,))
+
+
+def _digest_of(message_id: str) -> str:
+    return hashlib.blake2b(message_id.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _message(row: tuple[Any, ...]) -> Message:

@@ -35,7 +35,8 @@ class ScanReport(Fact):
 
     scanned: bool
     findings: tuple[Finding, ...] = ()
-    """One for each kind and place, the first hundred, in the order of the file."""
+    """One for each kind and place, the first hundred and the first of every kind, in the
+    order of the file."""
     why: str = ""
     """Why it was not scanned."""
 
@@ -48,10 +49,13 @@ def scan_file(path: Path, media_type: str, *, places: tuple[str, ...] = ()) -> S
     """
     path.stat()
     found: dict[Finding, None] = {}
+    kinds: set[FindingKind] = set()
     try:
         for piece in pieces_of(path, media_type):
             for kind, at, _ in secrets_in(piece.text, places):
-                if len(found) < _MOST_FINDINGS:
+                # A kind is told however many others there are: paths must not hide a token.
+                if len(found) < _MOST_FINDINGS or kind not in kinds:
+                    kinds.add(kind)
                     found[Finding(kind=kind, where=piece.where(at))] = None
     except Unreadable as why:
         return ScanReport(scanned=False, findings=tuple(found), why=str(why))

@@ -24,6 +24,8 @@ from contracts.states import State
 from fleet.artifacts.errors import ArtifactRefused, StoreAway
 from fleet.bus.errors import BusUnavailable, MessageTooLarge, SettleFailed
 from fleet.bus.receiver import Delivery
+from fleet.bus.refusal import holds_secret, told_of
+from fleet.bus.refusal import refuse as settle_refused
 from fleet.ledger.errors import IllegalRecord, LedgerBusy, LedgerError, StaleEpoch
 from fleet.ledger.rows import (
     ApprovalAsked,
@@ -375,9 +377,10 @@ async def decline(delivery: Delivery, envelope: Envelope, said: NotClaimed, site
 
 async def refuse(delivery: Delivery, reason: str, description: str, site: Site) -> None:
     """Dead-letter a message that can never be taken; the ledger keeps the reason."""
-    await site.ledger.dead_letter(_letter(delivery, "dead", reason, description, site))
+    told = told_of(delivery.message, description)
+    await site.ledger.dead_letter(_letter(delivery, "dead", reason, told, site))
     try:
-        await delivery.dead_letter(reason, description)
+        await settle_refused(delivery, reason, description)
     except SettleFailed as cause:
         _log.info("%s; it comes back and is refused again", cause)
 
@@ -385,6 +388,9 @@ async def refuse(delivery: Delivery, reason: str, description: str, site: Site) 
 async def park(delivery: Delivery, envelope: Envelope, site: Site) -> None:
     """Set aside a message whose kind or version a newer worker may know."""
     description = f"{envelope.type} is not known to this worker"
+    if holds_secret(delivery.message):
+        await refuse(delivery, "unknown kind", description, site)
+        return
     letter = _letter(delivery, "parked", "unknown kind", description, site)
     said = {"kind": envelope.kind, "version": envelope.version}
     await site.ledger.dead_letter(letter.model_copy(update=said))

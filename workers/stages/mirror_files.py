@@ -14,6 +14,7 @@ from contracts.stage_payloads import MirrorFiles
 from workers.stages.faults import plain, stop_if_cancelled
 from workers.stages.handler import StageFault, Workbench
 from workers.stages.reading import address_of, folder_of, payload_of
+from workers.stages.secrets_in_sources import refuse_secret_file
 
 MEDIA_TYPES = {
     ".csv": "text/csv",
@@ -64,14 +65,9 @@ def _copy_matching(bench: Workbench, payload: MirrorFiles, source: Path) -> Prod
         target = bench.scratch / "files" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         copied += _copy(path, target, name, payload.at_most_bytes - copied)
-        outputs.append(
-            Output(
-                name=name,
-                path=target,
-                media_type=MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream"),
-                tier=Tier.BRONZE,
-            )
-        )
+        media_type = MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream")
+        refuse_secret_file(target, media_type, name)
+        outputs.append(Output(name=name, path=target, media_type=media_type, tier=Tier.BRONZE))
     return Produced(outputs=tuple(outputs), facts={"files": len(outputs), "bytes": copied})
 
 

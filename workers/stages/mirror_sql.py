@@ -14,6 +14,7 @@ from workers.stages import parquet
 from workers.stages.faults import stop_if_cancelled
 from workers.stages.handler import StageFault, Workbench
 from workers.stages.reading import payload_of, pipeline_text
+from workers.stages.secrets_in_sources import refuse_secret_names, refuse_secret_rows
 from workers.stages.sources import Query, reading
 
 _KEYS_BATCH = 10_000
@@ -34,10 +35,12 @@ def mirror_sql(bench: Workbench) -> Produced:
     path = bench.scratch / payload.name
     # Entered first, so left last: the file gets its name only after the source was closed well.
     with reading(bench, query) as result:
+        refuse_secret_names(result.schema)
         unnamed = path.with_name(f"{path.name}.read")
         with parquet.parquet_file(unnamed, result.schema, row_group=payload.batch_rows) as writer:
             for batch in result.batches:
                 stop_if_cancelled(bench.signals)
+                refuse_secret_rows(batch, writer.rows + 1)
                 writer.write(batch)
                 bench.signals.progress(writer.rows, None, "rows")
     unnamed.replace(path)
