@@ -55,7 +55,7 @@ from fleet.ready import write_ready
 from fleet.registry import payload_registry
 from fleet.settings import Settings, load_settings
 from fleet.telemetry.logs import start_logging
-from fleet.telemetry.measures import measure_lanes
+from fleet.telemetry.measures import measure_lanes, measure_rules
 from fleet.telemetry.output import redact_output
 from fleet.telemetry.telemetry import start_telemetry
 from policies.bundle import BundleRefused
@@ -86,6 +86,7 @@ async def dispatch(settings: Settings, stop: asyncio.Event, ready_file: Path | N
         tracer = telemetry.tracer
         reader = opened.enter_context(LedgerReader(settings.ledger_reading_address))
         measure_lanes(telemetry.meter, reader.lanes, clock.now)
+        measure_rules(telemetry.meter, lambda: gate.generation, lambda: gate.refused)
         browser = opened.enter_context(LedgerBrowser(settings.ledger_reading_address))
         bus = await opened.enter_async_context(
             open_bus(settings.bus_address, store, telemetry.send_tracer)

@@ -34,6 +34,7 @@ from fleet.ready import write_ready
 from fleet.registry import payload_registry
 from fleet.settings import Settings, load_settings
 from fleet.telemetry.logs import hear, start_logging
+from fleet.telemetry.measures import measure_rules
 from fleet.telemetry.output import redact_output
 from fleet.telemetry.telemetry import start_telemetry
 from policies.bundle import BundleRefused
@@ -126,14 +127,16 @@ async def _serve(
     for handler in handlers.values():
         hear(handler.run)
     async with await Ledger.open(settings.ledger_address) as ledger:
+        gate = LiveGate(settings.rules, table)
         with start_telemetry("worker", ledger, settings.metrics_at) as telemetry:
+            measure_rules(telemetry.meter, lambda: gate.generation, lambda: gate.refused)
             async with open_bus(settings.bus_address, store, telemetry.send_tracer) as bus:
                 site = Site(
                     worker=worker,
                     bus=bus,
                     ledger=ledger,
                     store=store,
-                    gate=LiveGate(settings.rules, table),
+                    gate=gate,
                     registry=payload_registry(),
                     handlers=handlers,
                     leases=LeaseKeeper(ledger, clock),

@@ -1,4 +1,4 @@
-"""Metrics of deliveries and lanes.
+"""Metrics of deliveries, lanes and rules.
 
 Those of deliveries are taken from the spans that every delivery leaves, so that a number and a
 trace never disagree and nothing is measured twice. Those of lanes are asked of the ledger when
@@ -6,7 +6,7 @@ somebody collects. Names are OpenTelemetry's messaging metrics where there is on
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
@@ -113,4 +113,23 @@ def measure_lanes(
     )
     meter.create_observable_gauge(
         "leaf.lane.oldest.age", [oldest], unit="s", description="How long the oldest has waited."
+    )
+
+
+def measure_rules(
+    meter: Meter, generation: Callable[[], int], refused: Callable[[], Sequence[str]]
+) -> None:
+    """Gauges of the rules that a process decides by, and of the faults for which newer ones were
+    refused: while there are any, the process decides by its last good rules."""
+    meter.create_observable_gauge(
+        "leaf.policy.generation",
+        [lambda _: [Observation(generation())]],
+        unit="{version}",
+        description="Version of the rules in force.",
+    )
+    meter.create_observable_gauge(
+        "leaf.policy.faults",
+        [lambda _: [Observation(len(refused()))]],
+        unit="{fault}",
+        description="Faults for which changed rules are refused.",
     )

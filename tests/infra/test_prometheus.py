@@ -11,7 +11,7 @@ import yaml
 
 from contracts.states import State
 from fleet.ledger.rows import LaneRow
-from fleet.telemetry.measures import measure_lanes
+from fleet.telemetry.measures import measure_lanes, measure_rules
 from fleet.telemetry.telemetry import start_telemetry
 from tests.fleet.telemetry.test_measures import NOW, end_one, scraped
 from tests.fleet.telemetry.test_telemetry import Kept
@@ -54,6 +54,7 @@ def exported() -> dict[str, set[str]]:
     )
     with start_telemetry("worker", Kept(), ("127.0.0.1", 0)) as telemetry:
         measure_lanes(telemetry.meter, lambda: [row], lambda: datetime.now(UTC))
+        measure_rules(telemetry.meter, lambda: 1, lambda: ("a fault",))
         end_one(telemetry, attempt=2, outcome="succeeded")
         end_one(telemetry, attempt=1, outcome="succeeded", lease_lost=True)
         end_one(telemetry, attempt=1, declined="closed")

@@ -7,7 +7,7 @@ from contracts.states import State
 from fleet.errors import FleetError
 from fleet.ledger.rows import LaneRow
 from fleet.telemetry import names
-from fleet.telemetry.measures import measure_lanes
+from fleet.telemetry.measures import measure_lanes, measure_rules
 from fleet.telemetry.telemetry import Telemetry, start_telemetry
 from tests.fleet.telemetry.test_telemetry import Kept
 
@@ -89,3 +89,16 @@ def test_lanes_tell_their_depth_and_how_long_the_oldest_waits() -> None:
     assert found['leaf_lane_tasks{leaf_lane="a",leaf_state="running"}'] == 1
     assert found['leaf_lane_oldest_age_seconds{leaf_lane="a"}'] == 90
     assert not [name for name in without if name.startswith("leaf_lane")]
+
+
+def test_refused_rules_are_told_until_good_ones_are_there() -> None:
+    """The number of their faults beside the version in force, which an alert is on."""
+    faults = ["guardrails/a.cedar: syntax", "bundle.toml: version"]
+    with start_telemetry("dispatcher", Kept(), ("127.0.0.1", 0)) as telemetry:
+        measure_rules(telemetry.meter, lambda: 4, lambda: faults)
+        refused = scraped(telemetry)
+        faults.clear()
+        good = scraped(telemetry)
+
+    assert (refused["leaf_policy_faults{}"], refused["leaf_policy_generation{}"]) == (2, 4)
+    assert good["leaf_policy_faults{}"] == 0
