@@ -124,9 +124,9 @@ class Fleet:
         )
         await self.relay()
 
-    async def relay(self) -> int:
+    async def relay(self, most: int = 100) -> int:
         """What the dispatcher does: relay what is due."""
-        due = await self.site.ledger.due_outbox(100, self.clock.now() + timedelta(seconds=1))
+        due = await self.site.ledger.due_outbox(most, self.clock.now() + timedelta(seconds=1))
         await relay(due, self.site.bus, self.site.ledger, self.clock)
         return len(due)
 
