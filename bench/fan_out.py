@@ -2,7 +2,8 @@
 
 Real processes (bus, dispatcher, one worker) carry a run of two stages: a list that discovers so
 many partitions, one task for each, and a gathering that reads all they made. Each width has its own
-processes; the peak of their memory (VmHWM) is read when the run has ended. Statements are counted
+processes; the peak of their memory (VmHWM, with that of the process that writes their ledger) is
+read when the run has ended. Statements are counted
 by tests/fleet/ledger/test_fan.py.
 """
 
@@ -12,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.fleet.process import peak_mib
 from contracts.ids import task_id
 from contracts.states import State
 from tests.chaos.rig import Rig, a_rig
@@ -26,14 +28,6 @@ lease = 60
 """
 
 
-def peak(pid: int) -> float:
-    """The most memory that a process has had, in MiB."""
-    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    raise ProcessLookupError(pid)
-
-
 def measured(rig: Rig, width: int) -> tuple[float, float, float]:
     """Seconds for a run of `width` partitions; peaks of dispatcher and worker in MiB."""
     began = time.monotonic()
@@ -45,7 +39,7 @@ def measured(rig: Rig, width: int) -> tuple[float, float, float]:
     assert ended.state is State.SUCCEEDED, ended
     assert ended.tasks == width + 2, ended
     assert rig.reader.task(task_id(run, "gather")).facts == {"read": width}
-    return seconds, peak(rig.dispatcher.mark.pid), peak(rig.workers[0].mark.pid)
+    return seconds, peak_mib(rig.dispatcher.mark.pid), peak_mib(rig.workers[0].mark.pid)
 
 
 def main() -> int:

@@ -81,7 +81,9 @@ async def dispatch(settings: Settings, stop: asyncio.Event, ready_file: Path | N
     store = open_store(settings.artifacts_address, settings.artifacts_folder)
     pipelines = PipelineFolders(settings.pipelines, registry)
     async with contextlib.AsyncExitStack() as opened:
-        ledger = await opened.enter_async_context(await Ledger.open(settings.ledger_address))
+        ledger = await opened.enter_async_context(
+            await Ledger.open(settings.ledger_address, apart=True)
+        )
         telemetry = opened.enter_context(start_telemetry("dispatcher", ledger, settings.metrics_at))
         tracer = telemetry.tracer
         reader = opened.enter_context(LedgerReader(settings.ledger_reading_address))

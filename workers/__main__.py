@@ -126,7 +126,7 @@ async def _serve(
     handlers = all_handlers()
     for handler in handlers.values():
         hear(handler.run)
-    async with await Ledger.open(settings.ledger_address) as ledger:
+    async with await Ledger.open(settings.ledger_address, apart=True) as ledger:
         gate = LiveGate(settings.rules, table)
         with start_telemetry("worker", ledger, settings.metrics_at) as telemetry:
             measure_rules(telemetry.meter, lambda: gate.generation, lambda: gate.refused)

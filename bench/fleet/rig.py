@@ -19,7 +19,7 @@ from console.stack.process import Child, Component, kill_group, stop
 from fleet.bus.admin import BusAdmin
 from fleet.lanes import load_lanes
 
-CONCURRENCY = 256
+CONCURRENCY = 512
 _PATIENCE = 60.0
 _LANES = f"""\
 [{LANE}]

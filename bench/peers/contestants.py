@@ -96,7 +96,7 @@ CONTESTANTS = (
         apart=False,
         records="claim, attempt, policy decision, spans, outcome, artifact pointers, next tasks",
         durable="ledger and localbus in SQLite, WAL mode: survive a killed process",
-        settings="256 tasks at a time, handler on the event loop",
+        settings="512 tasks at a time, handler on the event loop",
     ),
     Contestant(
         name="raw-sdk",

@@ -17,6 +17,8 @@ FleetError
     LedgerClosed    the ledger was closed before this was written
 """
 
+from typing import Any
+
 from contracts.allowance import Quota
 from contracts.states import State
 from fleet.errors import FleetError
@@ -24,6 +26,16 @@ from fleet.errors import FleetError
 
 class LedgerError(FleetError):
     """The family of what the ledger refuses."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Pickled as it stands: most are not made from what their message is made from.
+        return _as_it_was, (type(self), self.args), self.__dict__
+
+
+def _as_it_was(kind: type[LedgerError], told: tuple[Any, ...]) -> LedgerError:
+    error = kind.__new__(kind)
+    error.args = told
+    return error
 
 
 class StaleEpoch(LedgerError):

@@ -38,6 +38,7 @@ from fleet.ledger import (
     sweep,
     take_up,
 )
+from fleet.ledger.apart import WriterProcess
 from fleet.ledger.database import open_engine, open_reading_engine
 from fleet.ledger.held_runs import Admission, HeldPlace, HeldRun
 from fleet.ledger.migrate import to_head
@@ -73,19 +74,24 @@ class Ledger:
 
     @property
     def engine(self) -> Engine:
-        """What writes; for listening to its statements, never for writing past the writer."""
+        """What writes, unless it is written apart; for listening to its statements, never for
+        writing past the writer."""
         return self._writer.engine
 
     @classmethod
-    async def open(cls, url: str) -> Self:
-        """Connect and bring the tables up to date; safe when several processes do so at once."""
+    async def open(cls, url: str, *, apart: bool = False) -> Self:
+        """Connect and bring the tables up to date; safe when several processes do so at once.
+
+        `apart`: a SQLite ledger is written from a process of its own, for who writes much.
+        """
         engine = open_engine(url)
         try:
             await asyncio.to_thread(to_head, engine)
         except BaseException:
             engine.dispose()
             raise
-        return cls(Writer(engine), open_reading_engine(url))
+        writing = WriterProcess(url) if apart and engine.dialect.name == "sqlite" else None
+        return cls(Writer(engine, writing), open_reading_engine(url))
 
     async def aclose(self) -> None:
         """Write what was submitted, then let go. Closing twice is harmless."""

@@ -5,37 +5,29 @@ together, by set-based statements. A commit answers all of them; nobody is answe
 a transaction fails, its operations are tried one by one, so that one that cannot be written fails
 alone. A locked or lost database is waited for.
 
-An operation is a function over a connection and a batch of arguments. It answers each argument with
-a result, or with a LedgerError for one that is refused; it must have written nothing for those.
+Transactions are carried out in that thread (`batches`), or in a process of its own (`apart`).
 """
 
 import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Engine
 
-from fleet.ledger.errors import LedgerBusy, LedgerClosed, LedgerError
-from fleet.ledger.transient import is_transient
+from fleet.ledger.apart import WriterProcess
+from fleet.ledger.batches import A, Operation, R, carried_out
+from fleet.ledger.errors import LedgerClosed
 
-A = TypeVar("A")
-R = TypeVar("R")
-Operation = Callable[[Connection, Sequence[A]], Sequence[R | LedgerError]]
-
-BATCH = 256
-"""The most operations of one transaction: keeps statements within every database's limits."""
+BATCH = 128
+"""The most operations of one transaction. Fewer than a worker has in hand, so that it works on some
+while others are written; and within every database's limits."""
 
 PAUSE = 0.0005
 """Seconds between two transactions. Without it another writer on the same file starves: SQLite's
 busy handler backs off, and a tight loop always gets the lock first."""
-
-PATIENCE = 30.0
-"""Seconds for which a locked or lost database is waited for."""
 
 
 @dataclass(slots=True)
@@ -47,10 +39,14 @@ class _Submitted:
 
 
 class Writer:
-    """Owns the engine, one connection and the thread. Closing it writes what was submitted."""
+    """Owns the engine and the thread, and the process where there is one.
 
-    def __init__(self, engine: Engine) -> None:
+    Closing it writes what was submitted.
+    """
+
+    def __init__(self, engine: Engine, apart: WriterProcess | None = None) -> None:
         self.engine = engine
+        self._apart = apart
         self._waiting: deque[_Submitted] = deque()
         self._wake = threading.Condition()
         self._closing = False
@@ -87,15 +83,23 @@ class Writer:
             self._closing = True
             self._wake.notify()
         self._thread.join()
+        if self._apart is not None:
+            self._apart.close()
         self.engine.dispose()
 
     def _write(self) -> None:
         while batch := self._next_batch():
             self._writing_since = time.monotonic()
-            answers = self._commit(batch)
+            answers = self._carried_out(batch)
             self._writing_since = None
             _answer(batch, answers)
             time.sleep(PAUSE)
+
+    def _carried_out(self, batch: list[_Submitted]) -> list[Any]:
+        operations = [(each.operation, each.argument) for each in batch]
+        if self._apart is not None:
+            return self._apart.carried_out(operations)
+        return carried_out(self.engine, operations)
 
     def _next_batch(self) -> list[_Submitted]:
         """What is waiting, at most BATCH; empty once the writer closes."""
@@ -103,51 +107,6 @@ class Writer:
             while not self._waiting and not self._closing:
                 self._wake.wait()
             return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-
-    def _commit(self, batch: list[_Submitted]) -> list[Any]:
-        """The answer to each of `batch`: a result or an exception."""
-        try:
-            return self._transaction(batch)
-        except Exception as failure:
-            if len(batch) == 1 or isinstance(failure, LedgerBusy):
-                return [failure] * len(batch)
-        return [self._alone(submitted) for submitted in batch]
-
-    def _alone(self, submitted: _Submitted) -> Any:
-        try:
-            return self._transaction([submitted])[0]
-        except Exception as failure:
-            return failure
-
-    def _transaction(self, batch: list[_Submitted]) -> list[Any]:
-        """Apply and commit, waiting for a locked or lost database. Raises LedgerBusy."""
-        patience = time.monotonic() + PATIENCE
-        pause = 0.005
-        while True:
-            try:
-                with self.engine.begin() as connection:
-                    return _applied(connection, batch)
-            except DBAPIError as failure:
-                if not is_transient(failure):
-                    raise
-                if time.monotonic() > patience:
-                    raise LedgerBusy(
-                        f"the ledger's database could not be written for {PATIENCE:.0f} s"
-                    ) from failure
-            time.sleep(pause)
-            pause = min(pause * 2, 0.5)
-
-
-def _applied(connection: Connection, batch: list[_Submitted]) -> list[Any]:
-    places: dict[Operation[Any, Any], list[int]] = {}
-    for place, submitted in enumerate(batch):
-        places.setdefault(submitted.operation, []).append(place)
-    answers: list[Any] = [None] * len(batch)
-    for operation, at in places.items():
-        results = operation(connection, [batch[place].argument for place in at])
-        for place, result in zip(at, results, strict=True):
-            answers[place] = result
-    return answers
 
 
 def _answer(batch: list[_Submitted], answers: list[Any]) -> None:
