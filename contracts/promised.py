@@ -73,5 +73,7 @@ def listed(pointers: list[str]) -> str:
 
 def files_text(files: Mapping[str, ArtifactPointer]) -> str:
     """A stage's files as JSON."""
+    if not files:
+        return "{}"
     dumped = _FILES.dump_python(dict(files), mode="json", exclude_defaults=True)
     return json.dumps(dumped, separators=(",", ":"), ensure_ascii=False)

@@ -21,6 +21,7 @@ from fleet.telemetry.context import context_of
 
 def process_span(tracer: Tracer, envelope: Envelope, delivery: Delivery) -> "Current":
     """`process <queue>`: from claim to settlement, in the trace of the run."""
+    count = delivery.count
     span = tracer.start_span(
         names.span_name("process", delivery.queue),
         context=context_of(envelope.traceparent),
@@ -35,8 +36,8 @@ def process_span(tracer: Tracer, envelope: Envelope, delivery: Delivery) -> "Cur
             names.PARTITION: envelope.partition,
             names.LANE: envelope.lane,
             names.ATTEMPT: envelope.attempt,
-            names.DELIVERY: delivery.count,
-            names.DELIVERY_COUNT: delivery.count,
+            names.DELIVERY: count,
+            names.DELIVERY_COUNT: count,
         },
     )
     return Current(span)

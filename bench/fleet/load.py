@@ -83,7 +83,7 @@ async def a_loader(fleet: Fleet) -> AsyncIterator[Loader]:
     )
     admitted = admit(_REQUEST, one_task(), PayloadRegistry([Noop]), gate)
     async with (
-        await Ledger.open(fleet.url) as ledger,
+        await Ledger.open(fleet.url, apart=True) as ledger,
         open_bus(fleet.connection, FolderStore(fleet.home / "artifacts")) as bus,
     ):
         yield Loader(ledger, bus, admitted)

@@ -7,11 +7,15 @@ SDK's, such as `connection_verify`.
 
 from typing import Any
 
+from azure.core.settings import settings
 from azure.servicebus import ServiceBusClient
 from azure.servicebus.aio import ServiceBusClient as AsyncServiceBusClient
 from azure.servicebus.management import ServiceBusAdministrationClient
 
 from fleet.identity import OnThread, default_credential
+
+# The fleet's own spans tell more; unset, the SDK looks the variable up several times a message.
+settings.tracing_implementation = None
 
 
 def is_namespace(address: str) -> bool:

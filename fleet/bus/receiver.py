@@ -30,7 +30,8 @@ T = TypeVar("T")
 
 _WAIT = 30.0
 """Seconds one receive call waits for a first message."""
-_LARGEST_BATCH = 100
+_SINGLES, _LARGEST_BATCH = 3, 100
+"""After so many single messages in a row that came at once, a queue is taken for full."""
 _AT_ONCE, _EACH = 0.01, 0.0005
 """Seconds within which a broker answers that has messages waiting, and for each of them: reading
 100 takes a busy process longer than a broker's answer."""
@@ -252,7 +253,7 @@ async def _received(
     A call for n messages waits 0.2 s when fewer come, which a lone message should not pay. A queue
     is full when what was asked for came at once.
     """
-    wanted = 1
+    wanted, swift = 1, 0
     while not stop.is_set() and (asked := await _until(stop, room.take(wanted))) is not None:
         batch: list[ServiceBusReceivedMessage] = []
         try:
@@ -264,7 +265,8 @@ async def _received(
             at_once = time.monotonic() - asked_at < _AT_ONCE + asked * _EACH
         finally:
             room.give_back(asked - len(batch))
-        wanted = min(wanted * 2, _LARGEST_BATCH) if at_once and len(batch) == asked else 1
+        swift = swift + 1 if at_once and len(batch) == asked else 0
+        wanted = min(wanted * 2, _LARGEST_BATCH) if swift > _SINGLES else 1
         for received in batch:
             yield received
 

@@ -9,10 +9,13 @@ every idle queue (0.02 s: 2 % of a core each). So they take turns:
   1 to 2 ms. What arrives in between is kept by the SDK, or released by it and delivered again
   uncounted.
 - `receive_several` is for a full queue, which answers within milliseconds. It is never called off:
-  the SDK would lose what it had already taken out of its buffer. Settlements wait for it instead.
+  the SDK would lose what it had already taken out of its buffer. Settlements wait for it instead,
+  until the queue proves not to be full: the SDK would still read for 0.2 s, and the confirmation of
+  a settlement is what ends that sooner.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from azure.servicebus import ServiceBusReceivedMessage
@@ -20,7 +23,7 @@ from azure.servicebus.aio import ServiceBusReceiver
 
 _SOON = 0.005
 """Seconds that a settlement lets a receive of one go on, which may be about to be served."""
-_FULL_QUEUE = 0.2
+_FULL_QUEUE = 0.06
 """Seconds after which a queue that was taken for full proves not to be."""
 
 
@@ -65,8 +68,10 @@ class Turns:
         self._free_to_receive.clear()
         try:
             if self._several.locked():
-                async with self._several:
-                    pass  # one that has begun is waited for; a next one waits for this settlement
+                # One that has begun is waited for; a next one waits for this settlement.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_FULL_QUEUE), self._several:
+                        pass
             if self._one is not None and not self._one.done():
                 await asyncio.wait({self._one}, timeout=_SOON)
                 await self._call_off()
