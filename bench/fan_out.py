@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.fleet.process import peak_mib
+from bench.fleet.process import children, peak_mib
 from contracts.ids import task_id
 from contracts.states import State
 from tests.chaos.rig import Rig, a_rig
@@ -39,7 +39,12 @@ def measured(rig: Rig, width: int) -> tuple[float, float, float]:
     assert ended.state is State.SUCCEEDED, ended
     assert ended.tasks == width + 2, ended
     assert rig.reader.task(task_id(run, "gather")).facts == {"read": width}
-    return seconds, peak_mib(rig.dispatcher.mark.pid), peak_mib(rig.workers[0].mark.pid)
+    dispatcher, worker = rig.dispatcher.mark.pid, rig.workers[0].mark.pid
+    return seconds, _peak(dispatcher), _peak(worker)
+
+
+def _peak(pid: int) -> float:
+    return peak_mib(pid) + sum(peak_mib(child) for child in children(pid))
 
 
 def main() -> int:

@@ -28,6 +28,7 @@ class BurnDown:
     cpu_ms: dict[str, float]
     """Of each part, for each task."""
     peak_mib: dict[str, float]
+    """Of each part, its processes together."""
 
 
 def burn_down(home: Path, shape: str, tasks: int, *, workers: int = 1) -> BurnDown:

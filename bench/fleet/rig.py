@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.fleet.noop import KIND, LANE
-from bench.fleet.process import cpu_seconds, peak_mib
+from bench.fleet.process import children, cpu_seconds, peak_mib
 from bench.fleet.worker import GO, STATEMENTS
 from console.stack.components import LocalBus, bus_connection
 from console.stack.process import Child, Component, kill_group, stop
@@ -61,20 +61,28 @@ class Fleet:
         (self.home / "go").touch()
 
     def cpu(self) -> dict[str, float]:
-        """Seconds by `worker` (all of them), `broker`, `dispatcher`."""
+        """Seconds by `worker` (all of them), `store` (what writes their ledger), `broker`,
+        `dispatcher`."""
         spent = {
             "broker": cpu_seconds(self.bus.mark.pid),
             "worker": sum(cpu_seconds(worker.mark.pid) for worker in self.workers),
+            "store": sum(cpu_seconds(writer) for writer in self._writers),
         }
         if self.dispatcher is not None:
             spent["dispatcher"] = cpu_seconds(self.dispatcher.mark.pid)
         return spent
 
     def peaks(self) -> dict[str, float]:
-        """MiB by process."""
-        return {"broker": peak_mib(self.bus.mark.pid)} | {
-            worker.name: peak_mib(worker.mark.pid) for worker in self.workers
+        """MiB by part, of all its processes."""
+        return {
+            "broker": peak_mib(self.bus.mark.pid),
+            "worker": sum(peak_mib(worker.mark.pid) for worker in self.workers),
+            "store": sum(peak_mib(writer) for writer in self._writers),
         }
+
+    @property
+    def _writers(self) -> list[int]:
+        return [writer for worker in self.workers for writer in children(worker.mark.pid)]
 
     def statements(self) -> dict[str, int]:
         """What the workers counted; stops them. For a fleet that counts."""

@@ -33,10 +33,7 @@ def fleet_round(size: Size) -> dict[str, Any]:
             "enqueue": one.enqueued_per_second,
             "chain_stages": chains.per_second,
             "cpu_ms": one.cpu_ms,
-            "memory_mib": {
-                "worker": sum(m for part, m in one.peak_mib.items() if part != "broker"),
-                "broker": one.peak_mib["broker"],
-            },
+            "memory_mib": one.peak_mib,
             "per_task": counted | {"round_trips": counted["statements"] + counted["commits"]},
             "latency_50": at_rate(next(homes), int(size.rate), size.seconds),
             "latency_half": at_rate(next(homes), int(one.per_second / 2), size.seconds),

@@ -14,4 +14,4 @@ def test_a_backlog_is_worked_off_and_measured(tmp_path: Path, shape: str) -> Non
 
     assert measured.tasks == 70
     assert measured.per_second > 0
-    assert set(measured.cpu_ms) == {"broker", "worker"}
+    assert set(measured.cpu_ms) == {"broker", "worker", "store"}
