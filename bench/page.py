@@ -183,7 +183,7 @@ def _cost(medians: Mapping[str, Any]) -> str:
     head = ("", "worker", "broker", "store", "CPU ms a task", "worker MiB", "broker MiB",
             "store MiB", "SQL statements a task", "round trips a task")  # fmt: skip
     said = (
-        "A store of Redis that is the broker too counts once; Leaf Fleet's store is the process that"
+        "A store of Redis that is the broker too counts once; Leaf Fleet's is the process that"
         " writes its ledger. One worker process.\n\n"
     )
     return f"## What a task costs\n\n{said}" + table(head, rows)
