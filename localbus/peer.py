@@ -486,6 +486,18 @@ class Peer(asyncio.Protocol):
                 link, Error("amqp:resource-limit-exceeded", "too many answers are waiting")
             )
 
+    def detach_receivers(self) -> int:
+        """Close receivers' links as the service does with idle ones; how many there were."""
+        links = [
+            link
+            for session in self.connection.sessions.values()
+            for link in session.links.values()
+            if isinstance(link.context, Receiver)
+        ]
+        for link in links:
+            sabotage.detach(self, link)
+        return len(links)
+
     def _receivers(self) -> list[Receiver]:
         return [
             link.context

@@ -97,6 +97,10 @@ class Server:
         """Cut every client's connection without a goodbye."""
         _drop(self.peers)
 
+    def detach_receivers(self) -> int:
+        """Close every receiver's link with `amqp:link:detach-forced`; how many there were."""
+        return sum(peer.detach_receivers() for peer in list(self.peers))
+
 
 @asynccontextmanager
 async def serve(options: ServerOptions, clock: Clock | None = None) -> AsyncIterator[Server]:

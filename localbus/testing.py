@@ -113,6 +113,10 @@ class RunningBus:
         """Cut every client's connection without a goodbye, as a failing network does."""
         self.call(self._server.drop_connections)
 
+    def detach_receivers(self) -> int:
+        """Close every receiver's link, as the service does after ten idle minutes; how many."""
+        return self.call(self._server.detach_receivers)
+
     def fault(self, moment: str, fault: str, **rule: Any) -> int:
         """Let something go wrong: `bus.fault("send", "throttle", times=2)`; returns the rule's id.
 

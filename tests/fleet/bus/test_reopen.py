@@ -11,7 +11,7 @@ import pytest
 from fleet.artifacts.folder import FolderStore
 from fleet.bus.bus import Bus, open_bus
 from localbus.testing import RunningBus, running_bus
-from tests.fleet.bus.test_bus import a_message, receiving
+from tests.fleet.bus.test_bus import PATIENCE, a_message, receiving
 
 # The SDK drops a socket that the other side has cut without closing it; the collector closes it.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -36,6 +36,25 @@ async def test_a_cut_connection_is_opened_again(bus: Bus, broker: RunningBus) ->
         await second.complete()
 
     assert second.message.message_id == "m2"
+
+
+async def test_a_receiver_that_the_service_detaches_is_opened_again(
+    bus: Bus, broker: RunningBus
+) -> None:
+    """It waits on an empty queue and its link is closed (`amqp:link:detach-forced`), twice over;
+    what is published afterwards arrives."""
+    async with receiving(bus) as (deliveries, _):
+        arrived = []
+        for number in (1, 2):
+            async with asyncio.timeout(PATIENCE):
+                while not await asyncio.to_thread(broker.detach_receivers):
+                    pass  # it is not open yet
+            await bus.publish("lane-a", [a_message(number)])
+            delivery = await anext(deliveries)
+            await delivery.complete()
+            arrived.append(delivery.message.message_id)
+
+    assert arrived == ["m1", "m2"]
 
 
 async def test_a_restarted_bus_is_found_again(tmp_path: Path, store: FolderStore) -> None:

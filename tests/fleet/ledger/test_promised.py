@@ -12,6 +12,7 @@ from contracts.promised import digest_of
 from contracts.states import State
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.pauses import Pause
+from fleet.ledger.reader import LedgerReader
 from fleet.ledger.rows import Claimed, NotClaimed
 from tests.fleet.ledger.story import (
     FAN,
@@ -23,6 +24,7 @@ from tests.fleet.ledger.story import (
     a_run,
     a_stage,
     finished,
+    later,
     listing,
     promised,
     refused,
@@ -133,6 +135,31 @@ async def test_what_an_older_process_promised_is_taken_at_its_word(ledger: Ledge
 
     assert isinstance(claim, Claimed)
     assert claim.attempt == envelope.attempt
+
+
+async def test_what_a_release_promised_that_digests_otherwise_is_promised_anew(
+    ledger: Ledger, reader: LedgerReader
+) -> None:
+    """One from before slots were digested: refused as a forged one is, for nobody could tell them
+    apart; the sweep promises it again, at no cost, and that is taken up."""
+    await ledger.start_run(a_run(LIMITED))
+    [envelope] = await promised(ledger)
+    older = digest_of(envelope.model_copy(update={"slots": (), "isolated": False}))
+    with ledger.engine.begin() as connection:
+        connection.execute(text("UPDATE outbox SET digest = :older"), {"older": older})
+    allowed = reader.task(envelope.task).max_attempts
+
+    first = refused(await brought(ledger, envelope))
+    await ledger.worker_seen("w1", [envelope.lane], later(minutes=10), {})
+    early = await ledger.sweep(later(minutes=10))
+    swept = await ledger.sweep(later(minutes=10, seconds=1))
+    [again] = await promised(ledger)
+
+    assert first.why == "altered"
+    assert (early.promised_again, swept.promised_again) == (0, 1)
+    assert isinstance(await brought(ledger, again), Claimed)
+    task = reader.task(envelope.task)
+    assert (task.attempt, task.max_attempts) == (2, allowed + 1)
 
 
 async def test_an_older_worker_is_not_asked_for_a_digest(ledger: Ledger) -> None:
