@@ -57,6 +57,27 @@ async def test_a_receiver_that_the_service_detaches_is_opened_again(
     assert arrived == ["m1", "m2"]
 
 
+async def test_a_receiver_that_the_sdk_gives_up_is_opened_again(
+    bus: Bus, broker: RunningBus
+) -> None:
+    """Detached, and refused more often than the SDK tries: it is opened anew for as long as it
+    takes, and what was published afterwards arrives."""
+    async with receiving(bus) as (deliveries, _):
+        await bus.publish("lane-a", [a_message(1)])
+        await (await anext(deliveries)).complete()
+
+        rule = broker.fault("attach", "refuse", entity="lane-a", times=4)
+        await asyncio.to_thread(broker.detach_receivers)
+        async with asyncio.timeout(3 * PATIENCE):
+            while await asyncio.to_thread(broker.struck, rule) < 4:
+                pass
+        await bus.publish("lane-a", [a_message(2)])
+        second = await anext(deliveries)
+        await second.complete()
+
+    assert second.message.message_id == "m2"
+
+
 async def test_a_restarted_bus_is_found_again(tmp_path: Path, store: FolderStore) -> None:
     """Same address, same data, after it was away: the receiver that was open receives."""
     first = contextlib.ExitStack()
