@@ -127,7 +127,8 @@ _FAULTS: dict[str, Callable[[Rig], None]] = {
 
 
 def _sampled(at: float, name: str, leader: int) -> Sample:
-    """Of the session that `leader` leads."""
+    """Of the session that `leader` leads. Memory without the pages of files: of those the system
+    keeps as many as it likes, of a ledger that grows more and more."""
     pids = [pid for pid in _pids() if _session(pid) == leader]
     memory, threads, files = 0.0, 0, 0
     for pid in pids:
@@ -137,7 +138,9 @@ def _sampled(at: float, name: str, leader: int) -> Sample:
         except OSError:  # it ended in this moment
             continue
         said = dict(line.split(":", 1) for line in status.splitlines())
-        memory += int(said["VmRSS"].split()[0]) / 1024 if "VmRSS" in said else 0.0
+        memory += sum(
+            int(said[kind].split()[0]) / 1024 for kind in ("RssAnon", "RssShmem") if kind in said
+        )
         threads += int(said["Threads"])
     return Sample(
         at=at, process=name, memory=memory, files=files, threads=threads, processes=len(pids)

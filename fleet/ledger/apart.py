@@ -144,7 +144,6 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
     with contextlib.suppress(EOFError, OSError):
         _serve(Connection(int(sys.argv[1])))
 
