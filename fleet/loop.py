@@ -9,7 +9,6 @@ import asyncio
 import gc
 from collections.abc import Coroutine
 
-
 _ALL_EVERY = 60.0
 """Seconds; takes 10 to 30 ms."""
 
