@@ -27,13 +27,20 @@ def open_engine(url: str) -> Engine:
     return engine
 
 
-def open_reading_engine(url: str) -> Engine:
+def open_reading_engine(url: str, *, mapped: bool = True) -> Engine:
     """An engine whose connections cannot write. On SQL Server only the account's rights say so:
-    give readers one that `grant_reading` was run for."""
+    give readers one that `grant_reading` was run for.
+
+    `mapped`: a SQLite file is read in the system's own pages of it. A list of a large ledger
+    touches many; whoever reads a run of any width to its end leaves it, for they count as its
+    memory.
+    """
     # A connection that a fail-over closed is found out before a question is lost to it.
     engine = _engine(url, ping=True)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_reading)
+        if mapped:
+            event.listen(engine, "connect", _map_the_file)
         event.listen(engine, "begin", _begin_reading)
     if engine.dialect.name == "postgresql":
         return engine.execution_options(postgresql_readonly=True)
@@ -92,7 +99,9 @@ def _prepare_writing(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> 
 
 def _prepare_reading(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     connection.execute("PRAGMA query_only = ON")
-    # Read where the system keeps the file's pages anyway: a list of a large ledger touches many.
+
+
+def _map_the_file(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     connection.execute("PRAGMA mmap_size = 1073741824")
 
 

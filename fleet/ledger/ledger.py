@@ -91,7 +91,7 @@ class Ledger:
             engine.dispose()
             raise
         writing = WriterProcess(url) if apart and engine.dialect.name == "sqlite" else None
-        return cls(Writer(engine, writing), open_reading_engine(url))
+        return cls(Writer(engine, writing), open_reading_engine(url, mapped=False))
 
     async def aclose(self) -> None:
         """Write what was submitted, then let go. Closing twice is harmless."""
