@@ -2,8 +2,9 @@
 
 A mirrored row is kept for good and copied into everything derived from it, so a token in a source
 fails the mirror and nothing is stored. The fault names column and row, or the place in a file, and
-never the value. A place on a machine is no secret: the publish gate keeps it from leaving. What no
-scanner can read is mirrored unseen, and never leaves.
+never the value. A place on a machine is no secret: the publish gate keeps it from leaving. A file
+that its suffix does not tell how to read is read as text; what no scanner can read is mirrored
+unseen, and never leaves.
 """
 
 from pathlib import Path
@@ -43,7 +44,11 @@ def refuse_secret_rows(batch: pa.RecordBatch, first: int) -> None:
 
 def refuse_secret_file(path: Path, media_type: str, name: str) -> None:
     """Raises StageFault (source.secret); OSError where the file cannot be read."""
-    for finding in scan_file(path, media_type).findings:
+    report = scan_file(path, media_type)
+    findings = report.findings
+    if not report.scanned:  # its suffix is unknown, or is not what it holds: it may be text
+        findings += scan_file(path, "text/plain").findings
+    for finding in findings:
         if finding.kind is not FindingKind.LOCAL_PATH:
             raise _refused(f"{redacted(name)}, {finding.where}", finding.kind)
 

@@ -8,6 +8,7 @@ import pytest
 from policies.facts import FindingKind
 from tests.policies.secrets import HARMLESS, PLANTED, core_of
 from workers.stages.handler import StageFault
+from workers.stages.mirror_files import MEDIA_TYPES
 from workers.stages.secrets_in_sources import (
     refuse_secret_file,
     refuse_secret_names,
@@ -52,3 +53,22 @@ def test_a_secret_behind_a_hundred_paths_in_a_file_is_refused(tmp_path: Path) ->
 
     with pytest.raises(StageFault, match=r"notes\.csv, line 151"):
         refuse_secret_file(path, "text/csv", "notes.csv")
+
+
+@pytest.mark.parametrize("name", ["notes", "notes.log", "notes.pdf", "notes.docx"])
+def test_text_is_looked_through_whatever_its_suffix(tmp_path: Path, name: str) -> None:
+    """One that says nothing of how to read the file, and one that is not what the file holds."""
+    path = tmp_path / name
+    path.write_text(f"a line of Grüße\n{PLANTED['jwt'][1]}\n", encoding="utf-8")
+    media_type = MEDIA_TYPES.get(path.suffix, "application/octet-stream")
+
+    with pytest.raises(StageFault, match=rf"{name}, line 2"):
+        refuse_secret_file(path, media_type, name)
+
+
+def test_what_is_no_text_is_mirrored_unseen(tmp_path: Path) -> None:
+    """The publish gate keeps it in."""
+    path = tmp_path / "picture.bin"
+    path.write_bytes(b"\x89PIC\0\xff" + PLANTED["jwt"][1].encode())
+
+    refuse_secret_file(path, "application/octet-stream", "picture.bin")
