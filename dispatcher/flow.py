@@ -11,6 +11,7 @@ from contracts.lane import LaneTable
 from contracts.request import Requester
 from dispatcher.faults import LaneUnknown
 from dispatcher.pipeline_folder import PipelineFolders
+from dispatcher.secrets_given import refuse_secrets
 from fleet.clock import Clock
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.pauses import Pause, What
@@ -48,12 +49,16 @@ class FlowControl:
     """Told of a pause that has ended, so that what it kept goes on at once."""
 
     async def pause(self, what: What, name: str, asked: PauseAsked) -> PauseAnswer:
-        """Let nothing more of it start. Raises LaneUnknown, PipelineUnknown."""
+        """Let nothing more of it start. Raises SecretGiven, LaneUnknown,
+        PipelineUnknown."""
+        refuse_secrets(asked.model_dump(mode="json"))
         await asyncio.to_thread(self._check, what, name)
         return await self._change(what, name, asked, resume=False)
 
     async def resume(self, what: What, name: str, asked: PauseAsked) -> PauseAnswer:
-        """Let it go on; also one whose lane or pipeline is no longer known here."""
+        """Let it go on; also one whose lane or pipeline is no longer known here. Raises
+        SecretGiven."""
+        refuse_secrets(asked.model_dump(mode="json"))
         answer = await self._change(what, name, asked, resume=True)
         self.wake()
         return answer

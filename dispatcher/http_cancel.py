@@ -10,6 +10,7 @@ from contracts.request import Requester
 from dispatcher.access import Asker, must_see
 from dispatcher.intake import Intake
 from dispatcher.problems import RESPONSE as PROBLEM
+from dispatcher.secrets_given import refuse_secrets
 from fleet.ledger.cancel import Cancelled
 
 
@@ -56,6 +57,7 @@ def serve_cancellations(app: FastAPI) -> None:
     async def cancel_run(
         intake: Served, asker: Asker, run: RunId, body: CancellationAsked
     ) -> Cancelled:
+        refuse_secrets(body.model_dump(mode="json"))
         found = intake.reader.find_run(run)
         must_see(asker, intake.reader.run(found).tenant, run)
         return await intake.ledger.cancel_run(
@@ -77,6 +79,7 @@ def serve_cancellations(app: FastAPI) -> None:
     async def cancel_task(
         intake: Served, asker: Asker, task: TaskId, body: CancellationAsked
     ) -> Cancelled:
+        refuse_secrets(body.model_dump(mode="json"))
         found = intake.reader.find_task(task)
         run = intake.reader.task(found).run
         must_see(asker, intake.reader.run(run).tenant, run)

@@ -9,6 +9,7 @@ from contracts.fact import StrictFact
 from contracts.request import Requester
 from dispatcher.intake import Intake
 from dispatcher.problems import RESPONSE as PROBLEM
+from dispatcher.secrets_given import refuse_secrets
 from fleet.ledger.drains import Drained
 
 
@@ -51,6 +52,7 @@ def serve_workers(app: FastAPI) -> None:
         worker: Annotated[str, Path(description="A name, or a prefix that is one worker's alone.")],
         body: DrainAsked,
     ) -> Drained:
+        refuse_secrets(body.model_dump(mode="json"))
         return await served.ledger.drain_worker(
             served.reader.find_worker(worker), body.requester, body.reason, served.clock.now()
         )

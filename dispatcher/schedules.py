@@ -10,6 +10,7 @@ from contracts.fact import Fact, StrictFact
 from contracts.request import Requester, RunAccepted
 from contracts.schedule import Schedule
 from dispatcher.intake import Intake
+from dispatcher.secrets_given import refuse_secrets
 from fleet.clock import Clock
 from fleet.ledger.errors import UnknownRow
 from fleet.ledger.ledger import Ledger
@@ -65,8 +66,9 @@ class Schedules:
     clock: Clock
 
     async def put(self, asked: Schedule, reason: str) -> ScheduleRow:
-        """Add or change. Raises PipelineUnknown, PipelineRefused, RequestRefused: what could never
-        be run is not scheduled."""
+        """Add or change. Raises PipelineUnknown, PipelineRefused, RequestRefused, SecretGiven: what
+        could never be run is not scheduled."""
+        refuse_secrets(asked.model_dump(mode="json") | {"reason": reason})
         now = self.clock.now()
         following = asked.next(now)
         await self.intake.check(asked.request(following or now, "check"))
@@ -75,22 +77,25 @@ class Schedules:
         )
 
     async def pause(self, name: str, asked: SwitchAsked) -> SwitchAnswer:
-        """Raises UnknownRow."""
+        """Raises SecretGiven, UnknownRow."""
         return await self._switch(name, "pause", asked)
 
     async def resume(self, name: str, asked: SwitchAsked) -> SwitchAnswer:
         """Times that passed during the pause were not missed: nobody wanted them. Raises
-        UnknownRow."""
+        SecretGiven, UnknownRow."""
+        refuse_secrets(asked.model_dump(mode="json"))
         row = await asyncio.to_thread(self.reader.schedule, name)
         following = row.schedule.next(self.clock.now())
         return await self._switch(name, "resume", asked, following)
 
     async def remove(self, name: str, asked: SwitchAsked) -> SwitchAnswer:
-        """Its history stays. Raises UnknownRow."""
+        """Its history stays. Raises SecretGiven, UnknownRow."""
         return await self._switch(name, "remove", asked)
 
     async def trigger(self, name: str, asked: SwitchAsked) -> RunAccepted:
-        """A run now, beside the scheduled ones; also while it is paused. Raises UnknownRow."""
+        """A run now, beside the scheduled ones; also while it is paused. Raises SecretGiven,
+        UnknownRow."""
+        refuse_secrets(asked.model_dump(mode="json"))
         now = self.clock.now()
         schedule = (await asyncio.to_thread(self.reader.schedule, name)).schedule
         key = f"schedule:{name}:now:{now:%Y-%m-%dT%H:%M:%S.%fZ}"
@@ -127,6 +132,7 @@ class Schedules:
     async def _switch(
         self, name: str, action: Action, asked: SwitchAsked, next_fire: datetime | None = None
     ) -> SwitchAnswer:
+        refuse_secrets(asked.model_dump(mode="json"))
         switch = Switch(
             name=name,
             action=action,

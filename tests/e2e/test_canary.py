@@ -90,7 +90,14 @@ def test_a_canary_given_in_every_way_is_kept_nowhere(
         until(lambda: ledger.run(run).state is State.FAILED, "a run that failed")
         task = next(row.task for row in ledger.tasks(run) if row.state is State.FAILED)
     person = {"requester": "ana", "reason": "again"}
+    nightly = a_request(name="nightly", cron="30 2 * * *", requester="ana")
     given += [
+        dispatcher.put("/v1/schedules/nightly", json=nightly | {"parameters": {"a": a_secret()}}),
+        dispatcher.put("/v1/schedules/nightly", json=nightly | {"reason": a_token()}),
+        dispatcher.put("/v1/schedules/nightly", json=nightly | {a_token(): 1}),
+        dispatcher.post("/v1/redrives", json=person | {"everything": True, "reason": a_secret()}),
+        dispatcher.post("/v1/lanes/compute/pause", json=person | {"reason": a_token()}),
+        dispatcher.post(f"/v1/runs/{run}/cancel", json=person | {"reason": a_secret()}),
         dispatcher.post(f"/v1/tasks/{task}/retry", json=person | {"reason": a_secret()}),
         dispatcher.post(f"/v1/tasks/{task}/retry", json=person | {"set": {"source": a_secret()}}),
         dispatcher.post("/v1/redrives", json=person | {"tasks": [task], "reason": a_token()}),
