@@ -1,5 +1,6 @@
 """Rules that change under a worker: bad ones change nothing, and newer ones are waited for."""
 
+import asyncio
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from contracts.states import State
 from policies.live import LiveGate
 from tests.policies.cases import RULES
 from tests.policies.test_live import BAD, a_remark, edit, raised
-from tests.workers.conftest import Fleet, a_stage
+from tests.workers.conftest import PATIENCE, Fleet, a_stage
 from workers.rules_in_time import gate_of
 from workers.worker import rules_seen
 
@@ -67,3 +68,35 @@ async def test_a_worker_that_is_behind_looks_again_before_it_decides(
 
     assert newer is not None
     assert newer.generation == old + 1
+
+
+class Watched(LiveGate):
+    """One that tells when it has looked for changed rules."""
+
+    def __init__(self, rules: Path, lanes: LaneTable, looked: asyncio.Event) -> None:
+        super().__init__(rules, lanes)
+        self._loop, self._looked = asyncio.get_running_loop(), looked
+
+    def refresh(self) -> bool:
+        changed = super().refresh()
+        self._loop.call_soon_threadsafe(self._looked.set)
+        return changed
+
+
+async def test_a_worker_that_is_behind_waits_for_newer_rules(fleet: Fleet, rules: Path) -> None:
+    """It has looked, found nothing new, and decides by what comes later."""
+    looked = asyncio.Event()
+    gate = Watched(rules, LaneTable([fleet.lane]), looked)
+    fleet.site = replace(fleet.site, gate=gate, rules_patience=PATIENCE)
+    waited = asyncio.create_task(gate_of(gate.generation + 1, fleet.site))
+    await asyncio.wait_for(looked.wait(), PATIENCE)
+    before = waited.done()
+
+    edit(rules, "guardrails/agent.cedar", a_remark)
+    raised(rules, gate.generation + 1)
+    newer = await asyncio.wait_for(waited, 2 * PATIENCE)
+
+    assert not before
+    assert newer is not None
+    assert newer is gate.now
+    assert newer.generation == gate.generation
