@@ -1,77 +1,41 @@
-"""Writing to a SQLite ledger from a process of its own.
+"""The process that writes a SQLite ledger: what it does, and how it is started.
 
 SQLite's driver takes the interpreter's lock anew for every step of a statement. Beside a busy event
 loop each of them waits for up to 5 ms: a transaction then takes ten times as long, and the loop has
 nothing to do meanwhile (docs/decisions/0007). A process of its own costs 60 MiB and lets a worker's
 two halves run on two cores. Other databases answer over a socket, and need none of it.
 
-The process reads batches from a pipe and answers each; it ends with the pipe, however its owner
-ends. When it dies itself, another one is started, and what was not answered is tried again there:
-as after a lost connection, it may have been committed, and every operation bears that.
+It reads batches from a pipe and answers each, in order; it ends with the pipe, however its owner
+ends. `apart_writer` is the owner's side.
 """
 
 import contextlib
 import fcntl
 import gc
-import logging
 import pickle
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
-from multiprocessing.connection import Connection
+from io import BufferedRWPair
 from typing import Any
 
 from fleet.ledger.batches import Batch, carried_out
 from fleet.ledger.database import open_engine, sqlite_file
-from fleet.ledger.errors import LedgerBusy
 
-_log = logging.getLogger(__name__)
-
-_TRIES = 3
-"""Of one batch that a process died with."""
+HEAD = struct.Struct(">I")
+"""The length of what follows in the pipe."""
 _ENDS_WITHIN = 5.0
 """Seconds for the process to end once its pipe is closed."""
 
 
 class WriterProcess:
-    """The process; `carried_out` from one thread at a time. Starts it at once."""
+    """The process, and this side of its pipe. Starts it at once."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        self._start()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def carried_out(self, batch: Batch) -> list[Any]:
-        """As batches.carried_out, there. Blocks."""
-        asked = pickle.dumps(batch, pickle.HIGHEST_PROTOCOL)
-        for _ in range(_TRIES):
-            try:
-                self._pipe.send_bytes(asked)
-                answers: list[Any] = pickle.loads(self._pipe.recv_bytes())  # noqa: S301 - our own
-            except (EOFError, OSError):
-                _log.warning("the process that writes the ledger ended; another one is started")
-                self.close()
-                self._start()
-            else:
-                return answers
-        return [LedgerBusy(f"the process that writes the ledger ended {_TRIES} times")] * len(batch)
-
-    def close(self) -> None:
-        """Let go of it. Twice is harmless."""
-        self._pipe.close()
-        try:
-            self._process.wait(_ENDS_WITHIN)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def _start(self) -> None:
-        ours, theirs = socket.socketpair()
+        self.pipe, theirs = socket.socketpair()
         with theirs:
             # Not multiprocessing's own start: it would import the owner's main module there.
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
@@ -79,24 +43,52 @@ class WriterProcess:
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
             )
-        self._pipe: Connection[Any, Any] = Connection(ours.detach())
-        # A path; not an argument, which everybody on the machine could read.
-        self._pipe.send_bytes(self._url.encode())
+        # Not an argument, which everybody on the machine could read.
+        self.pipe.sendall(framed(url.encode()))
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def end(self) -> None:
+        """Wait for it, a while; its pipe is closed. Twice is harmless. Blocks."""
+        self.pipe.close()
+        try:
+            self._process.wait(_ENDS_WITHIN)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """At once: what it had begun is undone by the database."""
+        self._process.kill()
+        self._process.wait()
 
 
-def _serve(pipe: "Connection[Any, Any]") -> None:
+def framed(text: bytes) -> bytes:
+    """As it travels."""
+    return HEAD.pack(len(text)) + text
+
+
+def _serve(pipe: BufferedRWPair) -> None:
     """Until the owner is gone."""
-    url = pipe.recv_bytes().decode()
+    url = _next(pipe).decode()
     engine = open_engine(url)
     try:
         with _turns(url) as turn:
-            while True:
-                batch: Batch = pickle.loads(pipe.recv_bytes())  # noqa: S301 - our own
+            while asked := _next(pipe):
+                batch: Batch = pickle.loads(asked)  # noqa: S301 - our own
                 with turn:
                     answers = carried_out(engine, batch)
-                pipe.send_bytes(_sendable(answers))
+                pipe.write(framed(_sendable(answers)))
+                pipe.flush()
     finally:
         engine.dispose()
+
+
+def _next(pipe: BufferedRWPair) -> bytes:
+    """Empty once the owner is gone."""
+    head = pipe.read(HEAD.size)
+    return pipe.read(HEAD.unpack(head)[0]) if len(head) == HEAD.size else b""
 
 
 class _Turn:
@@ -144,8 +136,12 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     gc.freeze()
-    with contextlib.suppress(EOFError, OSError):
-        _serve(Connection(int(sys.argv[1])))
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(fileno=int(sys.argv[1])) as pipe,
+        pipe.makefile("rwb") as file,
+    ):
+        _serve(file)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ it returns, the fact is committed. What it refuses is in `errors`. Reading is `r
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self
 
@@ -38,7 +38,7 @@ from fleet.ledger import (
     sweep,
     take_up,
 )
-from fleet.ledger.apart import WriterProcess
+from fleet.ledger.apart_writer import ApartWriter
 from fleet.ledger.database import open_engine, open_reading_engine
 from fleet.ledger.held_runs import Admission, HeldPlace, HeldRun
 from fleet.ledger.migrate import to_head
@@ -62,13 +62,13 @@ from fleet.ledger.rows import (
     Woken,
 )
 from fleet.ledger.votes import Vote, Voted
-from fleet.ledger.writer import Writer
+from fleet.ledger.writer import LedgerWriter, Writer
 
 
 class Ledger:
     """One process's hold on the ledger. Open it with `Ledger.open`, close it with `aclose`."""
 
-    def __init__(self, writer: Writer, reading: Engine) -> None:
+    def __init__(self, writer: LedgerWriter, reading: Engine) -> None:
         self._writer = writer
         self._reading = reading
 
@@ -90,12 +90,16 @@ class Ledger:
         except BaseException:
             engine.dispose()
             raise
-        writing = WriterProcess(url) if apart and engine.dialect.name == "sqlite" else None
-        return cls(Writer(engine, writing), open_reading_engine(url, mapped=False))
+        writer: LedgerWriter
+        if apart and engine.dialect.name == "sqlite":
+            writer = await ApartWriter.open(engine, url)
+        else:
+            writer = Writer(engine)
+        return cls(writer, open_reading_engine(url, mapped=False))
 
     async def aclose(self) -> None:
         """Write what was submitted, then let go. Closing twice is harmless."""
-        await asyncio.to_thread(self._writer.close)
+        await self._writer.aclose()
         self._reading.dispose()
 
     async def __aenter__(self) -> Self:
@@ -411,6 +415,11 @@ class Ledger:
     async def add_spans(self, spans: Sequence[SpanRow]) -> None:
         """Add finished spans to the local trace store."""
         await self._writer.submit(notes.add_spans, tuple(spans))
+
+    def put_spans(self, spans: Sequence[SpanRow], lost: Callable[[Exception], None]) -> None:
+        """As `add_spans`, from any thread and without waiting; `lost` is told why they are not
+        there."""
+        self._writer.post(notes.add_spans, tuple(spans), lost)
 
 
 def _nothing(_: Connection, asked: Sequence[None]) -> Sequence[None]:

@@ -5,21 +5,21 @@ together, by set-based statements. A commit answers all of them; nobody is answe
 a transaction fails, its operations are tried one by one, so that one that cannot be written fails
 alone. A locked or lost database is waited for.
 
-Transactions are carried out in that thread (`batches`), or in a process of its own (`apart`).
+`apart_writer` is its like for a ledger that is written from a process of its own.
 """
 
 import asyncio
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from sqlalchemy import Engine
 
-from fleet.ledger.apart import WriterProcess
 from fleet.ledger.batches import A, Operation, R, carried_out
 from fleet.ledger.errors import LedgerClosed
+from fleet.ledger.submitted import Submitted, hand_out
 
 BATCH = 128
 """The most operations of one transaction. Fewer than a worker has in hand, so that it works on some
@@ -30,29 +30,14 @@ PAUSE = 0.0005
 busy handler backs off, and a tight loop always gets the lock first."""
 
 
-@dataclass(slots=True)
-class _Submitted:
-    operation: Operation[Any, Any]
-    argument: Any
-    future: asyncio.Future[Any]
-    loop: asyncio.AbstractEventLoop
+class LedgerWriter(Protocol):
+    """What the ledger writes through."""
 
+    engine: Engine
 
-class Writer:
-    """Owns the engine and the thread, and the process where there is one.
-
-    Closing it writes what was submitted.
-    """
-
-    def __init__(self, engine: Engine, apart: WriterProcess | None = None) -> None:
-        self.engine = engine
-        self._apart = apart
-        self._waiting: deque[_Submitted] = deque()
-        self._wake = threading.Condition()
-        self._closing = False
-        self._writing_since: float | None = None
-        self._thread = threading.Thread(target=self._write, name="ledger-writer", daemon=True)
-        self._thread.start()
+    @property
+    def stalled(self) -> float:
+        """Seconds that the transaction at hand has taken so far; 0 where there is none."""
 
     async def submit(self, operation: Operation[A, R], argument: A) -> R:
         """Apply `operation` to `argument` in the next transaction; returns once it is committed.
@@ -61,71 +46,75 @@ class Writer:
         the database raised for this operation alone. A caller that stops waiting cancels nothing:
         what was submitted is written.
         """
-        loop = asyncio.get_running_loop()
-        submitted = _Submitted(operation, argument, loop.create_future(), loop)
+
+    def post(
+        self, operation: Operation[A, Any], argument: A, lost: Callable[[Exception], None]
+    ) -> None:
+        """As `submit`, without waiting, from any thread; `lost` is told why it was not written."""
+
+    async def aclose(self) -> None:
+        """Write what was submitted and let go of everything. Twice is harmless."""
+
+
+class Writer:
+    """Owns the engine and the thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._waiting: deque[Submitted] = deque()
+        self._wake = threading.Condition()
+        self._closing = False
+        self._writing_since: float | None = None
+        self._thread = threading.Thread(target=self._write, name="ledger-writer", daemon=True)
+        self._thread.start()
+
+    async def submit(self, operation: Operation[A, R], argument: A) -> R:
+        future = asyncio.get_running_loop().create_future()
+        self._put(Submitted(operation, argument, future))
+        result: R = await future
+        return result
+
+    def post(
+        self, operation: Operation[A, Any], argument: A, lost: Callable[[Exception], None]
+    ) -> None:
+        try:
+            self._put(Submitted(operation, argument, None, lost))
+        except LedgerClosed as closed:
+            lost(closed)
+
+    @property
+    def stalled(self) -> float:
+        since = self._writing_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self._close)
+
+    def _put(self, submitted: Submitted) -> None:
         with self._wake:
             if self._closing:
                 raise LedgerClosed("the ledger is closed; this was not written")
             self._waiting.append(submitted)
             self._wake.notify()
-        result: R = await submitted.future
-        return result
 
-    @property
-    def stalled(self) -> float:
-        """Seconds that the transaction at hand has taken so far; 0 where there is none."""
-        since = self._writing_since
-        return 0.0 if since is None else time.monotonic() - since
-
-    def close(self) -> None:
-        """Write what was submitted, end the thread, close the connections. Twice is harmless."""
+    def _close(self) -> None:
         with self._wake:
             self._closing = True
             self._wake.notify()
         self._thread.join()
-        if self._apart is not None:
-            self._apart.close()
         self.engine.dispose()
 
     def _write(self) -> None:
         while batch := self._next_batch():
             self._writing_since = time.monotonic()
-            answers = self._carried_out(batch)
+            answers = carried_out(self.engine, [(each.operation, each.argument) for each in batch])
             self._writing_since = None
-            _answer(batch, answers)
+            hand_out(batch, answers, here=None)
             time.sleep(PAUSE)
 
-    def _carried_out(self, batch: list[_Submitted]) -> list[Any]:
-        operations = [(each.operation, each.argument) for each in batch]
-        if self._apart is not None:
-            return self._apart.carried_out(operations)
-        return carried_out(self.engine, operations)
-
-    def _next_batch(self) -> list[_Submitted]:
+    def _next_batch(self) -> list[Submitted]:
         """What is waiting, at most BATCH; empty once the writer closes."""
         with self._wake:
             while not self._waiting and not self._closing:
                 self._wake.wait()
             return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-
-
-def _answer(batch: list[_Submitted], answers: list[Any]) -> None:
-    """Hand the answers over, waking each event loop once."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
-    for submitted, answer in zip(batch, answers, strict=True):
-        by_loop.setdefault(submitted.loop, []).append((submitted.future, answer))
-    for loop, pairs in by_loop.items():
-        try:
-            loop.call_soon_threadsafe(_settle, pairs)
-        except RuntimeError:  # that loop has ended: nobody waits there any more
-            continue
-
-
-def _settle(pairs: list[tuple[asyncio.Future[Any], Any]]) -> None:
-    for future, answer in pairs:
-        if future.done():  # the caller stopped waiting
-            continue
-        if isinstance(answer, Exception):
-            future.set_exception(answer)
-        else:
-            future.set_result(answer)

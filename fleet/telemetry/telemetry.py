@@ -4,18 +4,15 @@ Spans go to Azure Monitor where its connection string is set, else to OTLP where
 to the ledger's trace store. Metrics go to either in the same way, and are served as Prometheus text
 on a port where one is asked for.
 
-No globals: whoever traces is handed the tracer. Finished spans wait in memory and leave in batches
-from a thread of their own; they are redacted there, before they reach anything. A store that is
-away costs spans, never work.
+No globals: whoever traces is handed the tracer. Finished spans wait in memory and leave in batches,
+redacted before they reach anything. A store that is away costs spans, never work.
 """
 
-import asyncio
 import logging
 import os
-import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from opentelemetry.metrics import Meter
 from opentelemetry.sdk.metrics import MeterProvider
@@ -25,13 +22,12 @@ from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import Link, Status, Tracer
 
-from fleet.errors import FleetError
-from fleet.ledger.rows import SpanRow
 from fleet.telemetry import azure_monitor, names
-from fleet.telemetry.lines import SpanLines, kept
+from fleet.telemetry.lines import SpanLines
 from fleet.telemetry.measures import DeliveryMeasures
 from fleet.telemetry.metrics_page import MetricsPage
 from fleet.telemetry.redact import redacted, redacted_values
+from fleet.telemetry.stored import SpanStore, StoredSpans, without_stack
 from fleet.telemetry.tracer import LocalTracer
 
 _OTLP = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -40,15 +36,6 @@ _LONGEST_QUEUE = 20_000
 _BATCH = 512
 _EVERY = 1000  # ms
 
-_log = logging.getLogger(__name__)
-
-
-class SpanStore(Protocol):
-    """Where spans are kept: the ledger is one."""
-
-    async def add_spans(self, spans: Sequence[SpanRow]) -> None:
-        """Keep these spans. May be called on any event loop."""
-
 
 class Telemetry:
     """A tracer, and the batches behind it. A context manager; leaving it sends what is left."""
@@ -56,9 +43,8 @@ class Telemetry:
     def __init__(
         self,
         service: str,
-        exporter: SpanExporter,
+        to: SpanExporter | SpanStore,
         *,
-        local: bool = False,
         readers: Sequence[MetricReader] = (),
         log_lines: Callable[[Resource], logging.Handler] | None = None,
         metrics_at: tuple[str, int] | None = None,
@@ -66,12 +52,6 @@ class Telemetry:
         """`readers` collect metrics; `log_lines` makes what also takes log lines; `metrics_at`:
         address and port of the Prometheus text, 0 for a free one."""
         self._closed = False
-        self._batches = BatchSpanProcessor(
-            exporter,
-            max_queue_size=_LONGEST_QUEUE,
-            schedule_delay_millis=_EVERY,
-            max_export_batch_size=_BATCH,
-        )
         resource = Resource.create({names.SERVICE: f"leaf-fleet-{service}"})
         self._page = None if metrics_at is None else MetricsPage(*metrics_at)
         all_readers = [*readers, *([self._page.reader] if self._page else [])]
@@ -88,16 +68,26 @@ class Telemetry:
         self._log_lines = None if log_lines is None else log_lines(resource)
         if self._log_lines is not None:
             logging.getLogger().addHandler(self._log_lines)
-        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        self._provider.add_span_processor(self._batches)
-        ended: Callable[[ReadableSpan], None] = self._batches.on_end
-        if all_readers:  # else nobody would ever ask, and each span would pay for it
-            measures = DeliveryMeasures(self.meter)
-            self._provider.add_span_processor(measures)
-            ended = _each(self._batches.on_end, measures.on_end)
-        self.tracer: Tracer = self._provider.get_tracer("leaf-fleet")
-        if local:
-            self.tracer = LocalTracer(resource, ended)
+        # Without readers nobody would ever ask, and each span would pay for it.
+        measures = [DeliveryMeasures(self.meter)] if all_readers else []
+        self._batches: BatchSpanProcessor | StoredSpans
+        self.tracer: Tracer
+        if isinstance(to, SpanExporter):
+            self._batches = BatchSpanProcessor(
+                to,
+                max_queue_size=_LONGEST_QUEUE,
+                schedule_delay_millis=_EVERY,
+                max_export_batch_size=_BATCH,
+            )
+            provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+            for processor in (self._batches, *measures):
+                provider.add_span_processor(processor)
+            self.tracer = provider.get_tracer("leaf-fleet")
+        else:
+            self._batches = StoredSpans(to)
+            self.tracer = LocalTracer(
+                resource, _each(self._batches.on_end, *(each.on_end for each in measures))
+            )
 
     @property
     def send_tracer(self) -> Tracer | None:
@@ -112,11 +102,9 @@ class Telemetry:
         return self._page.port if self._page else None
 
     def flush(self) -> None:
-        """Send everything there is now. Blocks until it is sent or lost."""
-        # In a thread: a store that is a coroutine cannot run beneath the caller's event loop.
-        sending = threading.Thread(target=self._batches.force_flush, name="telemetry-flush")
-        sending.start()
-        sending.join()
+        """Send everything there is now. Blocks until it is sent or lost; what goes to the store is
+        in its hands."""
+        self._batches.force_flush()
         self._metrics.force_flush()
         if self._log_lines is not None:
             self._log_lines.flush()
@@ -126,7 +114,7 @@ class Telemetry:
         if self._closed:
             return
         self._closed = True
-        self._provider.shutdown()
+        self._batches.shutdown()
         self._metrics.shutdown()
         if self._page is not None:
             self._page.close()
@@ -176,10 +164,13 @@ def start_telemetry(
         return Telemetry(
             service, _Redacting(OTLPSpanExporter()), readers=readers, metrics_at=metrics_at
         )
-    return Telemetry(service, _ToStore(store), local=True, readers=readers, metrics_at=metrics_at)
+    return Telemetry(service, store, readers=readers, metrics_at=metrics_at)
 
 
 def _each(*takers: Callable[[ReadableSpan], None]) -> Callable[[ReadableSpan], None]:
+    if len(takers) == 1:
+        return takers[0]
+
     def take(span: ReadableSpan) -> None:
         for taker in takers:
             taker(span)
@@ -188,23 +179,6 @@ def _each(*takers: Callable[[ReadableSpan], None]) -> Callable[[ReadableSpan], N
 
 
 _Spelling = Callable[[dict[str, Any]], dict[str, Any]]
-
-
-class _ToStore(SpanExporter):
-    """Batches of spans as rows of the local trace store."""
-
-    def __init__(self, store: SpanStore) -> None:
-        self._store = store
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        rows = [span_row(span) for span in spans]
-        try:
-            # An event loop of this thread's own: the process's may be waiting for this to end.
-            asyncio.run(self._store.add_spans(rows))
-        except FleetError as fault:
-            _log.warning("%d spans were lost: %s", len(rows), fault)
-            return SpanExportResult.FAILURE
-        return SpanExportResult.SUCCESS
 
 
 class _Redacting(SpanExporter):
@@ -220,36 +194,9 @@ class _Redacting(SpanExporter):
         self._exporter.shutdown()
 
 
-def span_row(span: ReadableSpan) -> SpanRow:
-    """A finished span as a row, redacted. An exception leaves its type and message, no stack."""
-    attributes = redacted_values(span.attributes or {})
-    events = span.events
-    for event in events:
-        if event.name == "exception":
-            attributes |= redacted_values(_without_stack(event))
-    attributes[names.SERVICE] = str(span.resource.attributes.get(names.SERVICE, ""))
-    if events:
-        attributes |= kept(events, span.dropped_events)
-    run, task = attributes.get(names.RUN), attributes.get(names.TASK)
-    context = span.get_span_context()
-    return SpanRow(
-        trace_id=f"{context.trace_id:032x}" if context else "",
-        span_id=f"{context.span_id:016x}" if context else "",
-        parent_id=f"{span.parent.span_id:016x}" if span.parent else None,
-        name=redacted(span.name),
-        kind=span.kind.name.lower(),
-        start_ns=span.start_time or 0,
-        end_ns=span.end_time or 0,
-        status=span.status.status_code.name.lower(),
-        attributes=attributes,
-        run=str(run) if run else None,
-        task=str(task) if task else None,
-    )
-
-
 def _redacted_span(span: ReadableSpan, spelled: _Spelling) -> ReadableSpan:
     events = [
-        Event(event.name, redacted_values(_without_stack(event)), event.timestamp)
+        Event(event.name, redacted_values(without_stack(event)), event.timestamp)
         for event in span.events
     ]
     return ReadableSpan(
@@ -267,11 +214,3 @@ def _redacted_span(span: ReadableSpan, spelled: _Spelling) -> ReadableSpan:
         end_time=span.end_time,
         instrumentation_scope=span.instrumentation_scope,
     )
-
-
-def _without_stack(event: Event) -> dict[str, object]:
-    """The stack of an exception names files of this machine, line by line."""
-    return {name: v for name, v in (event.attributes or {}).items() if name != _STACK}
-
-
-_STACK = "exception.stacktrace"

@@ -15,10 +15,9 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
 from contracts.states import State
-from fleet.ledger.apart import WriterProcess
+from fleet.ledger.apart_writer import ApartWriter
 from fleet.ledger.database import open_engine
 from fleet.ledger.errors import LedgerBusy, LedgerError, StaleEpoch
-from fleet.ledger.writer import Writer
 
 PATIENCE = 30.0
 OWNER = """
@@ -39,15 +38,11 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def apart(file: Path) -> WriterProcess:
-    return WriterProcess(f"sqlite:///{file}")
-
-
-@pytest.fixture
-async def writer(file: Path, apart: WriterProcess) -> AsyncIterator[Writer]:
-    opened = Writer(open_engine(f"sqlite:///{file}"), apart)
+async def writer(file: Path) -> AsyncIterator[ApartWriter]:
+    url = f"sqlite:///{file}"
+    opened = await ApartWriter.open(open_engine(url), url)
     yield opened
-    await asyncio.to_thread(opened.close)
+    await opened.aclose()
 
 
 def add(connection: Connection, numbers: Sequence[int]) -> Sequence[int | LedgerError]:
@@ -72,13 +67,13 @@ def numbers_in(file: Path) -> set[int]:
     return found
 
 
-async def test_an_answer_means_committed(writer: Writer, file: Path) -> None:
+async def test_an_answer_means_committed(writer: ApartWriter, file: Path) -> None:
     """Another connection sees what was answered."""
     assert await writer.submit(add, 1) == 1
     assert numbers_in(file) == {1}
 
 
-async def test_errors_arrive_as_they_were_raised(writer: Writer, file: Path) -> None:
+async def test_errors_arrive_as_they_were_raised(writer: ApartWriter, file: Path) -> None:
     """A refusal with all that it says, a database's error with its type; others' answers stand."""
     await writer.submit(add, 5)
 
@@ -95,33 +90,31 @@ async def test_errors_arrive_as_they_were_raised(writer: Writer, file: Path) -> 
     assert numbers_in(file) == {4, 5}
 
 
-async def test_a_killed_process_is_replaced(
-    writer: Writer, apart: WriterProcess, file: Path
-) -> None:
+async def test_a_killed_process_is_replaced(writer: ApartWriter, file: Path) -> None:
     """What is submitted after it is written all the same."""
     await writer.submit(add, 1)
-    os.kill(apart.pid, signal.SIGKILL)
+    os.kill(writer.pid, signal.SIGKILL)
 
     assert await writer.submit(add, 2) == 2
     assert numbers_in(file) == {1, 2}
 
 
-async def test_what_kills_the_process_is_given_up(writer: Writer) -> None:
+async def test_what_kills_the_process_is_given_up(writer: ApartWriter) -> None:
     """After three times, with a reason; the ledger goes on."""
     with pytest.raises(LedgerBusy, match="ended 3 times"):
         await writer.submit(end_the_process, None)
     assert await writer.submit(add, 3) == 3
 
 
-async def test_signals_to_the_group_do_not_end_it(writer: Writer, apart: WriterProcess) -> None:
+async def test_signals_to_the_group_do_not_end_it(writer: ApartWriter) -> None:
     """Ctrl-C reaches it as well; what its owner then still submits is written by the same one."""
     await writer.submit(add, 1)
-    first = apart.pid
+    first = writer.pid
     os.kill(first, signal.SIGINT)
     os.kill(first, signal.SIGTERM)
 
     assert await writer.submit(add, 2) == 2
-    assert apart.pid == first
+    assert writer.pid == first
 
 
 def test_it_ends_with_its_owner(file: Path) -> None:

@@ -26,7 +26,7 @@ async def writer(file: Path) -> AsyncIterator[Writer]:
         connection.exec_driver_sql("CREATE TABLE number (n INTEGER PRIMARY KEY)")
     opened = Writer(engine)
     yield opened
-    await asyncio.to_thread(opened.close)
+    await opened.aclose()
 
 
 batches: list[int] = []
@@ -106,8 +106,8 @@ async def test_closing_writes_what_was_submitted(writer: Writer, file: Path) -> 
     submitted = [asyncio.ensure_future(writer.submit(add, n)) for n in range(20, 40)]
     await asyncio.sleep(0)
 
-    await asyncio.to_thread(writer.close)
-    await asyncio.to_thread(writer.close)
+    await writer.aclose()
+    await writer.aclose()
 
     assert await asyncio.gather(*submitted) == list(range(20, 40))
     assert numbers_in(file) == set(range(20, 40))

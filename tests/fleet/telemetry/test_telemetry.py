@@ -1,7 +1,7 @@
 """Spans over the real SDK: what arrives in the store and at a collector, and what never does."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -26,10 +26,11 @@ class Kept:
         self.rows: list[SpanRow] = []
         self.fault = fault
 
-    async def add_spans(self, spans: Sequence[SpanRow]) -> None:
+    def put_spans(self, spans: Sequence[SpanRow], lost: Callable[[Exception], None]) -> None:
         if self.fault is not None:
-            raise self.fault
-        self.rows += spans
+            lost(self.fault)
+        else:
+            self.rows += spans
 
 
 class Collector(ThreadingHTTPServer):
