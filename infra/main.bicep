@@ -38,8 +38,23 @@ param lanes array = [
 ])
 param busTier string = 'Standard'
 
-@description('Premium messaging units: 1, 2, 4, 8 or 16.')
+@description('Premium messaging units of the whole namespace: 1, 2, 4, 8 or 16 for each partition.')
 param busUnits int = 1
+
+@description('Premium partitions, which cannot be changed later: more than one for more than 16 units.')
+@allowed([
+  1
+  2
+  4
+])
+param busPartitions int = 1
+
+@description('Copies of artifacts: in three zones, or also in the paired region, readable there.')
+@allowed([
+  'Standard_ZRS'
+  'Standard_RAGZRS'
+])
+param storageCopies string = 'Standard_ZRS'
 
 @description('Who is told of alerts, by mail.')
 param alertMail string
@@ -62,6 +77,7 @@ module bus 'modules/bus.bicep' = {
     location: location
     tier: busTier
     units: busUnits
+    partitions: busPartitions
     workspaceId: monitor.outputs.workspaceId
   }
 }
@@ -71,6 +87,7 @@ module storage 'modules/storage.bicep' = {
   params: {
     name: name
     location: location
+    copies: storageCopies
   }
 }
 
@@ -101,6 +118,7 @@ module rights 'modules/rights.bicep' = {
   params: {
     busName: bus.outputs.namespaceName
     storageName: storage.outputs.accountName
+    containerName: storage.outputs.containerName
     insightsName: monitor.outputs.insightsName
     dispatcherPrincipalId: identities.outputs.dispatcherPrincipalId
     workerPrincipalId: identities.outputs.workerPrincipalId

@@ -105,12 +105,14 @@ var onLogs = [
     severity: 2
     description: 'More than one task in twenty ended badly in a quarter of an hour. `fleet dead-letters --groups`.'
     query: loadTextContent('../queries/tasks-fail.kql')
+    looksBack: 'PT15M'
   }
   {
     name: 'lane-stands-still'
     severity: 1
     description: 'A lane has messages and finishes none. `fleet k8s status LANE`, then its events.'
     query: loadTextContent('../queries/lane-stands-still.kql')
+    looksBack: 'PT1H'
   }
 ]
 
@@ -126,6 +128,9 @@ resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for al
     ]
     evaluationFrequency: 'PT5M'
     windowSize: 'PT15M'
+    // Without it a query sees the window alone, whatever ago() says: one that looks further back would
+    // never fire.
+    overrideQueryTimeRange: alert.looksBack
     criteria: {
       allOf: [
         {
@@ -133,6 +138,10 @@ resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for al
           timeAggregation: 'Count'
           operator: 'GreaterThan'
           threshold: 0
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
         }
       ]
     }

@@ -4,6 +4,7 @@ param name string
 param location string
 param tier string
 param units int
+param partitions int
 param workspaceId string
 
 resource namespace 'Microsoft.ServiceBus/namespaces@2024-01-01' = {
@@ -18,6 +19,8 @@ resource namespace 'Microsoft.ServiceBus/namespaces@2024-01-01' = {
     disableLocalAuth: true
     minimumTlsVersion: '1.2'
     zoneRedundant: tier == 'Premium'
+    // Said once, when the namespace is made; the units are spread evenly over them.
+    premiumMessagingPartitions: tier == 'Premium' ? partitions : null
   }
 }
 

@@ -2,13 +2,14 @@
 // old goes by rule.
 param name string
 param location string
+param copies string
 
 resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
   name: '${name}${uniqueString(resourceGroup().id)}'
   location: location
   kind: 'StorageV2'
   sku: {
-    name: 'Standard_ZRS'
+    name: copies
   }
   properties: {
     isHnsEnabled: true

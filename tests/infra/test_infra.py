@@ -93,15 +93,40 @@ def test_nothing_signs_in_with_a_key() -> None:
 def test_workers_and_the_dispatcher_own_nothing() -> None:
     """Only who must count messages may manage the bus."""
     rights = re.findall(
-        r"principal: (\w+)PrincipalId\n\s+role: (\w+)", _TEXTS["modules/rights.bicep"]
+        r"principal: (\w+)PrincipalId\n\s+role: ([\w.]+)", _TEXTS["modules/rights.bicep"]
     )
 
     assert {who for who, role in rights if role == "dataOwner"} == {"console", "keda"}
     assert {role for who, role in rights if who == "worker"} == {
         "dataSender",
         "dataReceiver",
-        "blobContributor",
+        "artifactWriter.name",
     }
+
+
+def test_nobody_may_delete_an_artifact() -> None:
+    """Whoever writes has the role of our own, on the container alone; it has no wildcard either."""
+    text = _TEXTS["modules/rights.bicep"]
+    role = re.search(r"^resource artifactWriter .*?^}$", text, re.M | re.S)
+    assert role
+
+    allowed = re.findall(r"'\$\{onBlobs\}/([\w/]+)'", role[0])
+    assert allowed == ["read", "blobs/read", "blobs/write", "blobs/add/action"]
+    assert "scope: container" in text
+    assert "storageAccounts@" not in text, "a right on the whole account"
+
+
+def test_an_alert_sees_as_far_back_as_its_query_looks() -> None:
+    """The service cuts a query's data to the rule's range, whatever `ago` says in it."""
+    text = _TEXTS["modules/alerts.bicep"]
+    ranges = dict(re.findall(r"queries/([\w-]+\.kql)'\)\n\s+looksBack: 'PT(\w+)'", text))
+    minutes = {"15M": 15, "1H": 60}
+
+    assert "overrideQueryTimeRange: alert.looksBack" in text
+    assert set(ranges) == set(re.findall(r"queries/([\w-]+\.kql)", text))
+    for query, looks_back in ranges.items():
+        asked = [int(told) for told in re.findall(r"ago\((\d+)m\)", _QUERIES[query])]
+        assert max(asked, default=0) <= minutes[looks_back], query
 
 
 def test_the_overlay_is_filled_from_the_outputs() -> None:
