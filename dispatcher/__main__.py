@@ -18,6 +18,7 @@ from pathlib import Path
 
 from dispatcher.access import Access
 from dispatcher.admissions import Admissions
+from dispatcher.empty_queues import EmptyQueues
 from dispatcher.flow import FlowControl
 from dispatcher.http import HttpSite, create_app
 from dispatcher.intake import Intake
@@ -128,6 +129,7 @@ async def dispatch(settings: Settings, stop: asyncio.Event, ready_file: Path | N
             Archiver(ledger, store, clock, "retention"), clock, timedelta(days=settings.keep_days)
         )
         waker = Waker(ledger, bus, clock)
+        empty = EmptyQueues(ledger, reader, bus, clock, lanes)
         scheduler = Scheduler(intake, ledger, clock)
         loops = (
             relay.loop,
@@ -138,6 +140,7 @@ async def dispatch(settings: Settings, stop: asyncio.Event, ready_file: Path | N
             admissions.loop,
             retention.loop,
             waker.loop,
+            empty.loop,
             scheduler.loop,
         )
         flow = FlowControl(

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from azure.servicebus import ServiceBusMessageState, ServiceBusSubQueue
+from azure.servicebus import (
+    ServiceBusMessageState,
+    ServiceBusReceivedMessage,
+    ServiceBusSubQueue,
+)
 from azure.servicebus.aio import ServiceBusClient
 from azure.servicebus.exceptions import ServiceBusError
 from opentelemetry.trace import Tracer
@@ -85,13 +89,16 @@ class Bus:
 
         Looks, and takes nothing. Raises BusUnavailable.
         """
-        try:
-            async with self._client.get_queue_receiver(queue) as receiver:
-                seen = await receiver.peek_messages(max_message_count=_PEEKED)
-        except (ServiceBusError, OSError, ValueError) as cause:
-            raise BusUnavailable(f"queue {queue} cannot be looked at: {cause}") from cause
+        seen = await self._looked_at(queue, _PEEKED)
         active = (one for one in seen if one.state is ServiceBusMessageState.ACTIVE)
         return min((one.enqueued_time_utc for one in active if one.enqueued_time_utc), default=None)
+
+    async def is_empty(self, queue: str) -> bool:
+        """Whether nothing is on a queue: no message that waits, is locked, deferred or for later.
+
+        Looks, and takes nothing. Raises BusUnavailable.
+        """
+        return not await self._looked_at(queue, 1)
 
     async def dead_lettered(self, queue: str, after: int, most: int) -> list[DeadLettered]:
         """Up to `most` messages of a dead-letter queue, with numbers over `after`, in their order.
@@ -118,6 +125,13 @@ class Bus:
             )
             for one in seen
         ]
+
+    async def _looked_at(self, queue: str, most: int) -> list[ServiceBusReceivedMessage]:
+        try:
+            async with self._client.get_queue_receiver(queue) as receiver:
+                return await receiver.peek_messages(max_message_count=most)
+        except (ServiceBusError, OSError, ValueError) as cause:
+            raise BusUnavailable(f"queue {queue} cannot be looked at: {cause}") from cause
 
     def set_aside(
         self, queue: str, sequence_number: int, *, dead: bool

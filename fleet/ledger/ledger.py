@@ -341,12 +341,20 @@ class Ledger:
         """Who approved this digest of a task, once enough had."""
         return await asyncio.to_thread(approvals.approvers, self._reading, task, digest)
 
-    async def sweep(self, now: datetime, rules: sweep.SweepRules = sweep.SweepRules()) -> Swept:  # noqa: B008 - frozen
+    async def sweep(
+        self,
+        now: datetime,
+        rules: sweep.SweepRules = sweep.SweepRules(),  # noqa: B008 - frozen
+        empty: frozenset[str] = frozenset(),
+    ) -> Swept:
         """Move what nobody moves any more: expired leases, deadlines, lost messages, gone workers.
 
-        Bounded per call and idempotent; any number of processes may sweep.
+        Bounded per call and idempotent; any number of processes may sweep. `empty`: lanes whose
+        queues were seen to hold nothing, so that their messages are lost with no worker at hand.
         """
-        return await self._writer.submit(sweep.sweep, sweep.Sweep(now=now, rules=rules))
+        return await self._writer.submit(
+            sweep.sweep, sweep.Sweep(now=now, rules=rules, empty=empty)
+        )
 
     # --- a worker ---------------------------------------------------------------------------------
 

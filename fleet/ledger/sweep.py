@@ -11,7 +11,8 @@ and a second sweep finds nothing left of the first:
 - tasks that a fan-out made ready and that were too many for its transaction: promised.
 
 A long queue is no sign of a loss, and promising its tasks again would only make it longer. So a
-message counts as lost only when its lane has gone past it, or stands idle with a worker at hand.
+message counts as lost only when its lane has gone past it, stands idle with a worker at hand, or
+when whoever sweeps saw that its queue holds nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -76,14 +77,17 @@ class Sweep:
 
     now: datetime
     rules: SweepRules = field(default_factory=SweepRules)
+    empty: frozenset[str] = frozenset()
+    """Lanes whose queues were seen to hold nothing."""
 
 
 def sweep(connection: Connection, asked: Sequence[Sweep]) -> Sequence[Swept | LedgerError]:
     """What each sweep moved."""
-    return [_sweep(connection, one.now, one.rules) for one in asked]
+    return [_sweep(connection, one) for one in asked]
 
 
-def _sweep(connection: Connection, now: datetime, rules: SweepRules) -> Swept:
+def _sweep(connection: Connection, asked: Sweep) -> Swept:
+    now, rules = asked.now, asked.rules
     requeued, dead = _expired_leases(connection, now, rules)
     expired = _past_deadlines(connection, now, rules)
     expired += expire(connection, now, rules.limit)
@@ -93,7 +97,7 @@ def _sweep(connection: Connection, now: datetime, rules: SweepRules) -> Swept:
         dead=dead,
         expired=expired,
         workers_gone=gone,
-        promised_again=_lost_messages(connection, now, rules),
+        promised_again=_lost_messages(connection, asked),
         queued=_left_ready(connection, now),
     )
 
@@ -361,7 +365,8 @@ _again = (
 )
 
 
-def _lost_messages(connection: Connection, now: datetime, rules: SweepRules) -> int:
+def _lost_messages(connection: Connection, asked: Sweep) -> int:
+    now, rules = asked.now, asked.rules
     before = now - rules.lost_after
     suspects = connection.execute(_suspects, {"before": before, "limit": rules.limit}).all()
     if not suspects:
@@ -376,7 +381,7 @@ def _lost_messages(connection: Connection, now: datetime, rules: SweepRules) -> 
         newest, at = reached.get(row.lane, (None, None))
         passed = newest is not None and row.queued < newest - rules.lost_after
         stands = row.lane in idle and (at is None or at < before)
-        if passed or stands:
+        if passed or stands or row.lane in asked.empty:
             lost.append(row)
     if not lost:
         return 0

@@ -174,6 +174,18 @@ async def test_a_message_of_an_idle_lane_is_promised_again(ledger: Ledger) -> No
     assert swept == Swept(promised_again=1)
 
 
+async def test_a_message_of_a_queue_that_was_seen_empty_is_promised_again(ledger: Ledger) -> None:
+    """With no worker at hand: a lane that scaled to none would wait for ever. Others' lanes are not
+    touched, and nothing that was sent a moment ago."""
+    await ledger.start_run(a_run())
+    await promised(ledger)
+    empty = frozenset({"mirror"})
+
+    assert await ledger.sweep(later(minutes=30), empty=frozenset({"compute"})) == NOTHING
+    assert await ledger.sweep(later(minutes=9), empty=empty) == NOTHING
+    assert await ledger.sweep(later(minutes=30), empty=empty) == Swept(promised_again=1)
+
+
 async def test_a_long_queue_is_no_loss(ledger: Ledger) -> None:
     """The lane is busy with what came before: promising again would only make it longer."""
     await ledger.start_run(a_run(PAIR))
