@@ -98,7 +98,17 @@ _SHAPES = (
     _shape(K.LOCAL_PATH, ":\\", r"\b[a-z]:\\{1,2}[^\s\\/:*?\"<>|]{1,100}\\" + _REST),
     _shape(K.LOCAL_PATH, "\\\\", r"(?<![\w:\\])\\\\[a-z0-9._-]{2,60}\\[a-z0-9._$-]{2}" + _REST),
 )
-_ANY_HINT = re.compile("|".join(re.escape(hint) for shape in _SHAPES for hint in shape.hints))
+
+
+def _hinted(shapes: tuple[_Shape, ...]) -> str:
+    return "|".join(re.escape(hint) for shape in shapes for hint in shape.hints)
+
+
+_ANY_HINT = re.compile(_hinted(_SHAPES))
+
+SECRET_HINTS = _hinted(tuple(shape for shape in _SHAPES if shape.kind is not K.LOCAL_PATH))
+"""A regular expression, for any engine, letters of either case: a text that does not match holds
+no secret that `secrets_in` would find. It may hold places."""
 
 
 def secrets_in(text: str, places: tuple[str, ...] = ()) -> Iterator[tuple[FindingKind, int, int]]:

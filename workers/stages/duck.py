@@ -67,6 +67,8 @@ def enclosed(
     )
     try:
         connection.execute("SET TimeZone = 'UTC'")
+        # A bar would be drawn on the worker's output.
+        connection.execute("SET enable_progress_bar = false")
         connection.execute("SET allowed_paths = ?", [[str(path) for path in files]])
         connection.execute("SET allowed_directories = ?", [[f"{path}/" for path in folders]])
         connection.execute("SET enable_external_access = false")

@@ -39,6 +39,19 @@ def test_values_that_only_look_like_a_secret_side_by_side_are_mirrored() -> None
     refuse_secret_rows(pa.RecordBatch.from_pydict({"a": ["token:", "abc12345678", *HARMLESS]}), 1)
 
 
+def test_only_the_rows_of_the_batch_are_looked_at() -> None:
+    """A batch may be a part of a larger one, whose other rows lie beside it in memory."""
+    token = PLANTED["jwt"][1]
+    notes = ["harmless", token.upper(), token, None, "\u017f\u212a-", ""]
+    batch = pa.RecordBatch.from_pydict({"note": notes})
+
+    refuse_secret_rows(batch.slice(3), 4)
+    refuse_secret_rows(batch.slice(0, 0), 1)
+    refuse_secret_rows(pa.RecordBatch.from_pydict({"note": pa.nulls(2, pa.string())}), 1)
+    with pytest.raises(StageFault, match="column note, row 3"):
+        refuse_secret_rows(batch.slice(2, 2), 3)
+
+
 def test_a_secret_in_a_column_s_name_is_refused() -> None:
     """Told by its number."""
     with pytest.raises(StageFault, match="the name of column 2"):
