@@ -193,11 +193,19 @@ def stored(
     path = store / output.tier / digest[:2] / digest
     path.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(output.path, path)
+    pointer = pointer_to(output, digest, path.stat().st_size, stage, partition, bench)
+    return InputFile(pointer=pointer, path=path)
+
+
+def pointer_to(
+    output: Output, digest: str, size: int, stage: str, partition: str, bench: Workbench | None
+) -> ArtifactPointer:
+    """The artifact that the output becomes; with `bench`, marked as what it was made of."""
     given = [item.pointer for items in bench.inputs.values() for item in items] if bench else []
-    pointer = ArtifactPointer(
+    return ArtifactPointer(
         name=output.name,
         digest=digest,
-        size=path.stat().st_size,
+        size=size,
         media_type=output.media_type,
         rows=output.rows,
         tier=output.tier,
@@ -205,7 +213,6 @@ def stored(
         taints=inherited_taints(given, output.taints),
         provenance=Provenance(run="r", stage=stage, partition=partition, attempt=1, code="test"),
     )
-    return InputFile(pointer=pointer, path=path)
 
 
 def workbook_at(path: Path) -> openpyxl.Workbook:
