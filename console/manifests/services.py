@@ -66,7 +66,12 @@ def _documents(
         },
         "template": template,
     }
-    budget = {"maxUnavailable": 1, "selector": {"matchLabels": labelled}}
+    budget = {
+        "maxUnavailable": 1,
+        # As for lanes: one that never became ready must not block a node's drain.
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+        "selector": {"matchLabels": labelled},
+    }
     service = {
         "selector": labelled,
         "ports": [{"name": "http", "port": port, "targetPort": "http"}],

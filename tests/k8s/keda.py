@@ -4,6 +4,7 @@ The schemas are not part of the project; where they are absent, tests that need 
 """
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,18 @@ _PARAMETERS = {
 
 def validator(kind: str) -> Draft202012Validator:
     """Skips where the schemas are not beside the project."""
+    found = validator_if_there(kind)
+    if found is None:
+        pytest.skip("KEDA's schemas are not at ../shared/schemas/keda")
+    return found
+
+
+@cache
+def validator_if_there(kind: str) -> Draft202012Validator | None:
+    """None where the schemas are not beside the project."""
     path = _SCHEMAS / _FILES[kind]
     if not path.is_file():
-        pytest.skip("KEDA's schemas are not at ../shared/schemas/keda")
+        return None
     definition = yaml.safe_load(path.read_text(encoding="utf-8"))
     (version,) = (one for one in definition["spec"]["versions"] if one["name"] == "v1alpha1")
     return Draft202012Validator(_strict(version["schema"]["openAPIV3Schema"]))

@@ -21,6 +21,8 @@ from urllib.parse import parse_qs, urlsplit
 import kubernetes_validate
 import yaml
 
+from tests.k8s.keda import validator_if_there
+
 Object = dict[str, Any]
 _VERSION = "1.32"
 _GROUPS = {
@@ -274,8 +276,11 @@ class _Handler(BaseHTTPRequestHandler):
         return self.api.objects[resource, name]
 
     def _check(self, document: Object) -> None:
-        """By the strict schema of its kind. KEDA's objects only have annotations changed here."""
+        """By the strict schema of its kind."""
         if document["apiVersion"].startswith("keda.sh"):
+            schema = validator_if_there(document["kind"])
+            for fault in schema.iter_errors(document) if schema else ():
+                self._fault(f"{document['kind']}: {fault.message}")
             return
         try:
             kubernetes_validate.validate(document, _VERSION, strict=True)
