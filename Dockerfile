@@ -78,6 +78,8 @@ ENV PATH=/opt/fleet/bin:$PATH \
 WORKDIR /var/lib/fleet
 USER 10001:10001
 
+# Declared again, for the label: a scanner finds the base's own contents by it.
+ARG PYTHON_IMAGE
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 ARG CREATED=unknown
@@ -85,7 +87,8 @@ LABEL org.opencontainers.image.title="leaf-fleet" \
       org.opencontainers.image.description="Dispatcher, lane workers and console of Leaf Fleet" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.created="${CREATED}"
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.base.name="${PYTHON_IMAGE}"
 
 # Of the worker, which is what starts unless a command is given. Kubernetes has probes of its own
 # for each part (k8s/).

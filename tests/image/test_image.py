@@ -33,6 +33,18 @@ def test_the_image_that_ships_is_nobodys_and_has_no_builder() -> None:
     assert "HEALTHCHECK" in final
 
 
+def test_the_image_says_what_it_is_and_what_it_stands_on() -> None:
+    """For scanners and registries: the base with its digest, the revision, every package by hash."""
+    final = _DOCKERFILE[_DOCKERFILE.index(" AS image") :]
+    labels = dict(re.findall(r'org\.opencontainers\.image\.([\w.]+)="(.*?)"', final))
+
+    assert labels["base.name"] == "${PYTHON_IMAGE}"
+    assert set(labels) >= {"title", "description", "version", "revision", "created"}
+    for told in re.findall(r"\$\{(\w+)\}", "".join(labels.values())):
+        assert re.search(rf"^ARG {told}\b", final, re.M), "unset in this stage, and so empty"
+    assert "COPY requirements-image.lock /usr/share/doc/leaf-fleet/" in final
+
+
 def test_every_package_of_the_wheel_is_copied_into_the_build() -> None:
     """A package that is new in pyproject.toml must not be missing in the image."""
     packages = re.search(r"^packages = \[(.*)\]$", _pyproject(), re.M)
