@@ -85,8 +85,9 @@ _DRAWN = ("agent", "normalize")
 _SHOWN = 1800
 """Seconds of a plot: one wave, and what comes of it."""
 _INPUTS = ["lane", "attempts measured", "mean", "p95", "at once in a pod", "drain"]
-_NEEDS = ["load", "runs a day", "tasks/s", "at a wave", "bus operations/s", "bus", "ledgers"]
-_NEEDS += ["ledger a day", "pods kept busy", "nodes"]
+_NEEDS = ["load", "runs a day", "tasks/s", "at a wave", "bus operations/s", "shards"]
+_NEEDS += ["bus of each", "ledger a day of each", "pods kept busy", "nodes"]
+_NEEDS += ["one bus for all would be"]
 
 
 def figures() -> str:
@@ -130,19 +131,26 @@ def _row(advice: Advice, wait: float) -> list[str]:
 
 
 def _need(told: Need) -> list[str]:
-    kind = f"Premium of {told.units} units" if told.units else "Standard"
     return [
         told.load,
         f"{told.runs:,}",
         f"{told.tasks:,.1f}",
         f"{told.peak:,.0f}",
         f"{told.operations:,.0f}",
-        f"{told.namespaces} x {kind}",
-        str(told.ledgers),
+        str(told.shards),
+        _bus(told.units, told.partitions),
         f"{told.gigabytes:,.1f} GB",
-        str(told.busy_pods),
+        f"{told.busy_pods:,}",
         str(told.nodes),
+        _bus(*told.together) if told.shards > 1 else "the same",
     ]
+
+
+def _bus(units: int, partitions: int) -> str:
+    if not units:
+        return "Standard"
+    spread = f" in {partitions} partitions" if partitions > 1 else ""
+    return f"Premium, {units} unit{'s' if units > 1 else ''}{spread}"
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

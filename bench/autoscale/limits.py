@@ -17,8 +17,12 @@ UNIT = 4_096
 """KiB/s of a Premium messaging unit: Microsoft's rule of thumb, in and out together. Measure."""
 LEDGER_BYTES = 13_000
 """That a task leaves in the ledger, spans and log lines included: the demo's file by its tasks."""
-MOST_UNITS = 16
-"""Of one namespace."""
+UNITS = (1, 2, 4, 8, 16)
+"""That a partition may have; a namespace that is not partitioned is one."""
+PARTITIONS = (1, 2, 4)
+"""Of a Premium namespace, said when it is made."""
+LEDGER_SHARE = 0.5
+"""Of what a ledger carries, that is asked of it in a wave."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +36,16 @@ class Need:
     peak: float
     """A second, while a wave's first tasks come."""
     operations: float
-    namespaces: int
+    shards: int
+    """Fleets beside each other, a namespace and a ledger each: a fleet has one of both."""
     units: int
-    """Premium messaging units of each namespace; 0 where Standard is enough."""
-    ledgers: int
+    """Premium messaging units of a shard's namespace, in all; 0 where Standard is enough."""
+    partitions: int
+    """Of a shard's namespace, over which the units are spread."""
+    together: tuple[int, int]
+    """Units and partitions of one namespace for all, if one ledger carried it."""
     gigabytes: float
-    """Of ledger a day."""
+    """Of ledger a day, in each shard."""
     busy_pods: int
     nodes: int
 
@@ -48,13 +56,16 @@ def need(
     concurrency: Mapping[str, int],
     ledger_tasks: float,
 ) -> Need:
-    """What it needs, to the next whole one. `ledger_tasks`: a second, that one ledger carries."""
+    """What it needs, to the next whole one. `ledger_tasks`: a second, that one ledger carries.
+    Raises ValueError for a load that no shard's namespace would carry.
+    """
     tasks = load.tasks_a_second
     first = load.a_second("mirror") / TASKS["mirror"] * 2  # a run begins with two tasks
     peak = tasks + first * 3600 * AT_ONCE / WAVE
     operations = peak * OPERATIONS
-    standard = operations <= STANDARD * 0.7
-    units = 2 ** math.ceil(math.log2(max(1.0, operations * KIB / UNIT)))
+    shards = max(1, math.ceil(peak / (ledger_tasks * LEDGER_SHARE)))
+    standard = operations / shards <= STANDARD * 0.7
+    units, partitions = (0, 1) if standard else premium(operations / shards)
     busy = sum(
         math.ceil(load.a_second(lane) * sum(times) / len(times) / concurrency[lane])
         for lane, times in service.items()
@@ -65,10 +76,22 @@ def need(
         tasks=tasks,
         peak=peak,
         operations=operations,
-        namespaces=1 if standard else math.ceil(units / MOST_UNITS),
-        units=0 if standard else min(units, MOST_UNITS),
-        ledgers=max(1, math.ceil(peak / (ledger_tasks * 0.5))),
-        gigabytes=load.runs * sum(TASKS.values()) * LEDGER_BYTES / 1e9,
+        shards=shards,
+        units=units,
+        partitions=partitions,
+        together=premium(operations),
+        gigabytes=load.runs * sum(TASKS.values()) * LEDGER_BYTES / 1e9 / shards,
         busy_pods=busy,
         nodes=math.ceil(busy * 1.5 / 6),
     )
+
+
+def premium(operations: float) -> tuple[int, int]:
+    """Units in all, and partitions, of a Premium namespace for so many operations a second: the
+    fewest units, and no more partitions than they need. Raises ValueError beyond the largest."""
+    asked = operations * KIB / UNIT
+    for partitions in PARTITIONS:
+        for each in UNITS:
+            if partitions * each >= asked:
+                return partitions * each, partitions
+    raise ValueError(f"{operations:,.0f} operations a second are more than one namespace carries")

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from bench.autoscale.limits import need
+from bench.autoscale.limits import need, premium
 from bench.autoscale.loads import (
     STATED,
     TEN,
@@ -95,12 +95,25 @@ def test_ten_times_fits_one_namespace_and_a_thousand_times_does_not() -> None:
         need(one, times, concurrency, ledger_tasks()) for one in (STATED, TEN, THOUSAND)
     )
 
-    assert (stated.namespaces, stated.units, stated.ledgers) == (1, 0, 1)
-    assert ten.units == 0
+    assert (stated.shards, stated.units) == (1, 0)
+    assert (ten.shards, ten.units) == (1, 0)
     assert ten.tasks == pytest.approx(10 * stated.tasks)
-    assert thousand.units > 1
-    assert thousand.namespaces > 1
-    assert thousand.ledgers > 1
+    assert thousand.shards > 1
+    assert thousand.units >= 1
+    assert thousand.together[1] > 1, "more than a namespace without partitions has"
+
+
+@pytest.mark.parametrize(
+    ("operations", "told"),
+    [(10, (1, 1)), (1025, (2, 1)), (16_384, (16, 1)), (16_385, (32, 2)), (65_536, (64, 4))],
+)
+def test_partitions_come_when_one_has_all_its_units(
+    operations: float, told: tuple[int, int]
+) -> None:
+    """Messages of 4 KiB at 4 MB/s a unit; 16 units a partition, four partitions at most."""
+    assert premium(operations) == told
+    with pytest.raises(ValueError, match="more than one namespace"):
+        premium(65_537)
 
 
 def test_a_plot_is_the_same_bytes_each_time() -> None:

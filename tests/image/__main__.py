@@ -63,7 +63,7 @@ def _slimmed(packages: Path) -> bool:
 
 def _image() -> int:
     base = os.environ.get("PYTHON_IMAGE")
-    builder = next((name for name in _BUILDERS if shutil.which(name)), None)
+    builder = next(filter(_works, _BUILDERS), None)
     if base is None or builder is None:
         print("image: not built; PYTHON_IMAGE=name@sha256:... and docker, podman or buildah do it")
         return 0
@@ -71,6 +71,13 @@ def _image() -> int:
     built = subprocess.run([builder, _BUILDERS[builder], *tag], check=False)
     print(f"image: {builder} ended with {built.returncode}")
     return built.returncode
+
+
+def _works(builder: str) -> bool:
+    """Whether it is there and builds: docker alone is but a client, which may have no daemon."""
+    if shutil.which(builder) is None:
+        return False
+    return subprocess.run([builder, "info"], capture_output=True, check=False).returncode == 0
 
 
 if __name__ == "__main__":

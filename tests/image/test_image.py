@@ -34,7 +34,7 @@ def test_the_image_that_ships_is_nobodys_and_has_no_builder() -> None:
 
 
 def test_the_image_says_what_it_is_and_what_it_stands_on() -> None:
-    """For scanners and registries: the base with its digest, the revision, every package by hash."""
+    """For scanners: the base with its digest, the revision, every package by hash."""
     final = _DOCKERFILE[_DOCKERFILE.index(" AS image") :]
     labels = dict(re.findall(r'org\.opencontainers\.image\.([\w.]+)="(.*?)"', final))
 
