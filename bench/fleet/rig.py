@@ -114,24 +114,26 @@ def a_fleet(
     pipeline = home / "pipelines" / "noop"
     pipeline.mkdir(parents=True, exist_ok=True)
     (pipeline / "pipeline.yaml").write_text(_PIPELINE, encoding="utf-8")
-    planned = LocalBus.planned(home)
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("FLEET_", "BENCH_"))}
-    environment = (
-        clean
-        | planned.environment()
-        | {
-            "FLEET_HOME": str(home),
-            "FLEET_LANES_FILE": str(lanes),
-            "FLEET_PIPELINES": str(pipeline.parent),
-            "FLEET_HTTP_PORT": "0",
-            GO: str(home / "go"),
-        }
-    )
     children: list[Child] = []
     try:
-        bus = _started(children, planned.component(environment), home)
+        local = LocalBus(data=home / "bus")
+        bus = _started(children, local.component(clean), home)
         _ready(bus)
-        with BusAdmin(bus_connection(planned.admin_port), planned.certificate) as admin:
+        local = local.at(bus.told)
+        bus.component = local.component(clean)
+        environment = (
+            clean
+            | local.environment()
+            | {
+                "FLEET_HOME": str(home),
+                "FLEET_LANES_FILE": str(lanes),
+                "FLEET_PIPELINES": str(pipeline.parent),
+                "FLEET_HTTP_PORT": "0",
+                GO: str(home / "go"),
+            }
+        )
+        with BusAdmin(bus_connection(local.admin_port), local.certificate) as admin:
             admin.ensure_queues(load_lanes(lanes))
         started = [
             _started(children, _worker(f"worker-{n}", environment, home, count=count), home)
@@ -145,7 +147,7 @@ def a_fleet(
             door = _started(children, part, home)
         for child in children:
             _ready(child)
-        yield Fleet(home, bus, started, door, planned.connection)
+        yield Fleet(home, bus, started, door, local.connection)
     finally:
         for child in children:
             kill_group(child.mark)

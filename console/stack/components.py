@@ -1,10 +1,9 @@
 """The parts of the local stack: how each is started. All take `--ready-file`."""
 
-import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from console.stack.process import Component
 from fleet.settings import Settings
@@ -16,17 +15,22 @@ _LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, kw_only=True)
 class LocalBus:
-    """The embedded bus, its ports chosen beforehand so that a restart keeps its address."""
+    """The embedded bus. It takes free ports when it is first started, and keeps them after that, so
+    that a restart has the same address."""
 
     data: Path
-    amqp_port: int
-    admin_port: int
-    plain_admin_port: int
+    amqp_port: int = 0
+    admin_port: int = 0
+    plain_admin_port: int = 0
 
-    @classmethod
-    def planned(cls, home: Path) -> Self:
-        amqp, admin, plain = free_ports(3)
-        return cls(data=home / "bus", amqp_port=amqp, admin_port=admin, plain_admin_port=plain)
+    def at(self, told: Mapping[str, Any]) -> Self:
+        """The same on the ports that its process tells."""
+        return replace(
+            self,
+            amqp_port=told["amqp_port"],
+            admin_port=told["admin_port"],
+            plain_admin_port=told["admin_http_port"],
+        )
 
     @property
     def connection(self) -> str:
@@ -71,7 +75,7 @@ def bus_connection(port: int) -> str:
 
 
 def dispatcher(port: int, environment: Mapping[str, str]) -> Component:
-    """The dispatcher, listening on `port`."""
+    """The dispatcher, listening on `port`; 0 is a free one."""
     return Component(
         name="dispatcher",
         module="dispatcher",
@@ -80,8 +84,8 @@ def dispatcher(port: int, environment: Mapping[str, str]) -> Component:
 
 
 def console(port: int, environment: Mapping[str, str]) -> Component:
-    """The operators' pages, on `port`. They find the stack's bus in stack.json, as `fleet` does:
-    its administration has an address of its own."""
+    """The operators' pages, on `port`, 0 as above. They find the stack's bus in stack.json, as
+    `fleet` does: its administration has an address of its own."""
     return Component(
         name="console",
         module="console",
@@ -94,23 +98,11 @@ def worker(number: int, environment: Mapping[str, str]) -> Component:
     return Component(name=f"worker-{number}", module="workers", environment=environment)
 
 
-def http_port(settings: Settings) -> int:
-    """The port that was asked for, else a free one."""
-    asked = settings.http_port if "http_port" in settings.model_fields_set else 0
-    return asked or free_ports(1)[0]
-
-
-def console_port(settings: Settings) -> int:
-    """The same for the console."""
-    asked = settings.console_port if "console_port" in settings.model_fields_set else 0
-    return asked or free_ports(1)[0]
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that nobody listens on, all different."""
-    held = [socket.create_server((_LOOPBACK, 0)) for _ in range(count)]
-    try:
-        return [server.getsockname()[1] for server in held]
-    finally:
-        for server in held:
-            server.close()
+def asked_ports(settings: Settings) -> tuple[int, int]:
+    """The dispatcher's and the console's port where they were asked for; else 0, for a free one:
+    the process that binds it chooses it, so nobody can take it in between."""
+    asked = settings.model_fields_set
+    return (
+        settings.http_port if "http_port" in asked else 0,
+        settings.console_port if "console_port" in asked else 0,
+    )

@@ -5,6 +5,7 @@ everything in order, and so that nothing that it started outlives a kill.
 """
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from console.errors import Unreachable
 from console.stack.record import ProcessMark
@@ -62,6 +64,12 @@ class Child:
     def ready(self) -> bool:
         """Whether it has said that it is at work since it was last started."""
         return self._ready_file.exists()
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What it said of itself when it was ready: its ports."""
+        told: dict[str, Any] = json.loads(self._ready_file.read_text(encoding="utf-8"))
+        return told
 
     @property
     def ending(self) -> str:

@@ -40,7 +40,8 @@ class ProcessMark(Fact):
 
 
 class StackRecord(Fact):
-    """A started stack. Without bus ports it uses a bus that is not its own."""
+    """A started stack. Without bus ports it uses a bus that is not its own. A port is 0 until the
+    process that listens on it is ready."""
 
     processes: tuple[ProcessMark, ...]
     supervisor: ProcessMark | None = None

@@ -11,17 +11,17 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from console.errors import Refused
 from console.site import Site
 from console.stack.components import (
     BUS,
     LocalBus,
+    asked_ports,
     bus_connection,
     console,
-    console_port,
     dispatcher,
-    http_port,
     worker,
 )
 from console.stack.process import Child, Component, stop
@@ -45,8 +45,7 @@ class Stack:
         self._home = site.settings.home.absolute()
         self._children: list[Child] = []  # in the order of starting
         self._bus: LocalBus | None = None
-        self._http_port = http_port(site.settings)
-        self._console_port = console_port(site.settings)
+        self._http_port, self._console_port = asked_ports(site.settings)
         self._kept = False
 
     @property
@@ -115,19 +114,25 @@ class Stack:
         environment = {**os.environ, "FLEET_HOME": str(self._home), "PYTHONUNBUFFERED": "1"}
         pages = environment
         if not self._settings.names_bus:
-            self._bus = LocalBus.planned(self._home)
-            bus = self._begin(self._bus.component(environment))
-            self._await(bus)
+            bus = LocalBus(data=self._home / "bus")
+            told = self._await(child := self._begin(bus.component(environment)))
+            self._bus = bus.at(told)
+            child.component = self._bus.component(environment)
             environment = environment | self._bus.environment()
             write_secret(self._home, self._bus.connection)
         self._ensure_queues()
-        started = [
-            self._begin(dispatcher(self._http_port, environment)),
-            *(self._begin(worker(number + 1, environment)) for number in range(self._workers)),
-            self._begin(console(self._console_port, pages)),
-        ]
-        for child in started:
+        door = self._begin(dispatcher(self._http_port, environment))
+        workers = [self._begin(worker(n + 1, environment)) for n in range(self._workers)]
+        self._http_port = self._await(door)["http_port"]
+        # The pages read in stack.json where the dispatcher is, which `_begin` writes.
+        screens = self._begin(console(self._console_port, pages))
+        for child in workers:
             self._await(child)
+        self._console_port = self._await(screens)["console_port"]
+        # Whatever is started again has the address that it had.
+        door.component = dispatcher(self._http_port, environment)
+        screens.component = console(self._console_port, pages)
+        self._write()
 
     def _begin(self, component: Component) -> Child:
         child = Child(component, self._home)
@@ -135,7 +140,8 @@ class Stack:
         self._write()
         return child
 
-    def _await(self, child: Child) -> None:
+    def _await(self, child: Child) -> dict[str, Any]:
+        """What it says of itself once it is ready."""
         until = time.monotonic() + START_PATIENCE
         while not child.ready:
             if not child.running:
@@ -143,6 +149,7 @@ class Stack:
             if time.monotonic() > until:
                 raise child.failure(f"was not ready after {START_PATIENCE:.0f} s")
             time.sleep(_LOOK)
+        return child.told
 
     def _ensure_queues(self) -> None:
         from fleet.bus.admin import BusAdmin

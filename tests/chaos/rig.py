@@ -279,11 +279,19 @@ def a_rig(home: Path, *, lanes: str = _LANES, workers: int = 2) -> Iterator[Rig]
     with big.open("wb") as file:
         file.truncate(_LIMIT + 1024 * 1024)
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("FLEET_", "CHAOS_"))}
-    planned = LocalBus.planned(home)
-    with proxied(planned.amqp_port) as proxy, contextlib.ExitStack() as opened:
+    children: list[Child] = []
+    with contextlib.ExitStack() as opened:
+        opened.callback(_end, children)
+        local = LocalBus(data=home / "bus")
+        bus = Child(local.component(clean), home)
+        children.append(bus)
+        _ready(bus)
+        local = local.at(bus.told)
+        bus.component = local.component(clean)
+        proxy = opened.enter_context(proxied(local.amqp_port))
         environment = (
             clean
-            | planned.environment()
+            | local.environment()
             | {
                 "FLEET_HOME": str(home),
                 "FLEET_LANES_FILE": str(home / "lanes.toml"),
@@ -294,13 +302,8 @@ def a_rig(home: Path, *, lanes: str = _LANES, workers: int = 2) -> Iterator[Rig]
                 BIG: str(big),
             }
         )
-        children: list[Child] = []
-        opened.callback(_end, children)
-        bus = Child(planned.component(environment), home)
-        children.append(bus)
-        _ready(bus)
         table = load_lanes(home / "lanes.toml")
-        with BusAdmin(bus_connection(planned.admin_port), planned.certificate) as admin:
+        with BusAdmin(bus_connection(local.admin_port), local.certificate) as admin:
             admin.ensure_queues(table)
         dispatcher = Child(
             Component(

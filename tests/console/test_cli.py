@@ -1,9 +1,9 @@
 """The way in and out of `fleet`: help, exit codes, and one plain line for whatever is wrong."""
 
 import json
+import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,13 +14,19 @@ from tests.console.ledgers import Home
 
 
 def test_help_answers_at_once(tmp_path: Path) -> None:
-    """`fleet --help` takes less than 0.4 s: nothing heavy is imported for it."""
+    """`fleet --help` takes less than 0.4 s of a core, and nothing in it waits: what else runs on
+    the machine does not count."""
     times = []
     for _ in range(3):
-        began = time.monotonic()
-        done = called(tmp_path, "--help")
-        times.append(time.monotonic() - began)
-        assert done.code == 0
+        before = os.times()
+        assert called(tmp_path, "--help").code == 0
+        after = os.times()
+        times.append(
+            after.children_user
+            - before.children_user
+            + after.children_system
+            - before.children_system
+        )
 
     assert min(times) < 0.4
 
