@@ -44,9 +44,14 @@ def process_span(tracer: Tracer, envelope: Envelope, delivery: Delivery) -> "Cur
 
 
 def run_span(tracer: Tracer, envelope: Envelope) -> "Current":
-    """`run <kind>`: the handler alone."""
-    of_task = {names.RUN: envelope.run, names.TASK: envelope.task}
-    span = tracer.start_span(f"run {envelope.kind}", attributes=of_task)
+    """`run <kind>`: the handler alone. It names the attempt: its lines are read before the span
+    above it is there."""
+    attributes: dict[str, str | int] = {
+        names.RUN: envelope.run,
+        names.TASK: envelope.task,
+        names.ATTEMPT: envelope.attempt,
+    }
+    span = tracer.start_span(f"run {envelope.kind}", attributes=attributes)
     return Current(span)
 
 

@@ -22,7 +22,7 @@ def task(
     """Show everything known of a task.
 
     Status history, attempts, decisions with rules and reasons, inputs, outputs, its spans, and the
-    latest log lines of its attempts, at most 64 KiB of a span. They come when an attempt ends.
+    latest log lines of its attempts, also of one that runs; of many lines the last ones are kept.
 
     With --json, one object: the task with `history`, `attempts`, `decisions`, `inputs`, `outputs`,
     `trace_id`, `spans` (those of the trace that are this task's), `logs`; with --logs one object a
@@ -39,12 +39,12 @@ def task(
     from console import output
     from console.render.task import drawing, log_lines
     from fleet.clock import SystemClock
-    from fleet.telemetry.lines import left_out, lines_of, without_lines
+    from fleet.telemetry.lines import left_out, lines_of, true_spans, without_lines
 
     with session_of(context).site().reader() as reader:
         detail = reader.task(reader.find_task(task_id))
         own = reader.spans(detail.trace_id, detail.task) if detail.trace_id else []
-    lines = lines_of(own)
+    lines, spans = lines_of(own), true_spans(own)
     if logs:
         if (gone := left_out(own)) and not as_json:
             output.say(f"{gone:,} earlier lines were not kept")
@@ -53,12 +53,12 @@ def task(
         elif lines:
             output.stdout().print(log_lines(lines))
         else:
-            output.say("nothing was logged, or the attempt has not ended yet")
+            output.say("nothing was logged")
     elif as_json:
         told = detail.model_dump(mode="json")
-        told["spans"] = [without_lines(span).model_dump(mode="json") for span in own]
+        told["spans"] = [without_lines(span).model_dump(mode="json") for span in spans]
         told["logs"] = [line.model_dump(mode="json") for line in lines]
         output.answer(json.dumps(told))
     else:
         plain = output.ascii_only()
-        output.stdout().print(drawing(detail, own, lines, SystemClock().now(), plain=plain))
+        output.stdout().print(drawing(detail, spans, lines, SystemClock().now(), plain=plain))

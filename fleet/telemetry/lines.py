@@ -1,6 +1,7 @@
 """Log lines of a task: events of the span that is under way, kept where spans are kept.
 
-A worker's line about a task stands on the task's `process` span, a handler's on its `run` span.
+A worker's line about a task stands on the task's `process` span, a handler's on its `run` span;
+what is logged while that goes on, on rows beneath it (`stored`).
 Of one span the last lines are kept, so many and so long; the tracer and `kept` see to that. A task
 that logs nothing costs nothing, in the worker and in the ledger.
 """
@@ -8,7 +9,7 @@ that logs nothing costs nothing, in the worker and in the ledger.
 import logging
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import Event
@@ -25,7 +26,18 @@ MOST_LINES = 200
 MOST_BYTES = 64 * 1024
 """Of the messages and stacks of one span, in characters."""
 _LONGEST = 4096
-_EVENT = "log"
+EVENT = "log"
+"""Name of the event that a line is."""
+
+
+class HasName(Protocol):
+    """A span, or what is known of it."""
+
+    @property
+    def name(self) -> str: ...
+
+
+Named = TypeVar("Named", bound=HasName)
 
 
 class LogLine(Fact):
@@ -55,12 +67,12 @@ class SpanLines(logging.Handler):
         }
         if stack := stack_told(record):
             told["stack"] = "\n".join(stack)[-_LONGEST:]
-        span.add_event(_EVENT, told, int(record.created * 1e9))
+        span.add_event(EVENT, told, int(record.created * 1e9))
 
 
 def kept(events: Iterable[Event], left_out: int = 0) -> JsonObject:
     """A span's log lines as attributes of its row: the last ones, and how many are left out."""
-    lines = [event for event in events if event.name == _EVENT]
+    lines = [event for event in events if event.name == EVENT]
     if not lines:
         return {}
     found: list[JsonObject] = []
@@ -100,6 +112,11 @@ def left_out(spans: Iterable[SpanRow]) -> int:
     """How many lines of these spans were not kept."""
     counts = (span.attributes.get(names.LOGS_LEFT_OUT, 0) for span in spans)
     return sum(count for count in counts if isinstance(count, int))
+
+
+def true_spans(rows: Iterable[Named]) -> list[Named]:
+    """Without the rows that only carry log lines."""
+    return [row for row in rows if row.name != names.LINES]
 
 
 def without_lines(span: SpanRow) -> SpanRow:

@@ -37,6 +37,8 @@ RULES = "leaf.decision.rules"
 ARTIFACTS = "leaf.artifact.digests"
 LOGS = "leaf.logs"
 LOGS_LEFT_OUT = "leaf.logs.left_out"
+LINES = "log lines"
+"""Name of a row that is no span: what one that went on had logged so far."""
 
 Operation = Literal["send", "receive", "process", "settle"]
 

@@ -1,13 +1,16 @@
 """Spans on their way into the local trace store.
 
 Each becomes a row as it ends, redacted; rows go to the store together, when there are many or after
-a second. The store takes them without anybody waiting, and no thread is needed: one would take the
+a second. The log lines of one that goes on are not kept waiting for its end: they go ahead, as rows
+of their own. The store takes them without anybody waiting, and no thread is needed: one would take the
 interpreter's lock from the event loop for milliseconds at a time.
 """
 
 import asyncio
 import contextlib
 import logging
+import random
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -17,12 +20,15 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 
 from fleet.ledger.rows import SpanRow
 from fleet.telemetry import names
-from fleet.telemetry.lines import kept
+from fleet.telemetry.lines import EVENT, kept
 from fleet.telemetry.redact import redacted, redacted_values
+from fleet.telemetry.tracer import LocalSpan
 
 _BATCH = 512
 _EVERY = 1.0
 """Seconds."""
+_LONGEST_WAIT = 30.0
+"""Seconds between two rows with log lines of one span that goes on."""
 _STACK = "exception.stacktrace"
 
 _log = logging.getLogger(__name__)
@@ -37,10 +43,11 @@ class SpanStore(Protocol):
 
 class StoredSpans:
     """Takes spans as they end, in any thread. Made in the event loop that then keeps the time;
-    without one, rows wait for the end."""
+    without one, rows wait for the end. `every`: seconds until rows go."""
 
-    def __init__(self, store: SpanStore) -> None:
-        self._store = store
+    def __init__(self, store: SpanStore, every: float = _EVERY) -> None:
+        self._store, self._every = store, every
+        self._telling: dict[LocalSpan, _Pace] = {}
         self._rows: deque[SpanRow] = deque()  # appended to and taken from without a lock
         self._timed = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -49,13 +56,20 @@ class StoredSpans:
 
     def on_end(self, span: ReadableSpan) -> None:
         """Take one."""
+        if self._telling:
+            self._telling.pop(span, None)  # type: ignore[call-overload]  # of the local tracer
         self._rows.append(span_row(span))
         if len(self._rows) >= _BATCH:
             self.force_flush()
-        elif not self._timed and self._loop is not None:
-            self._timed = True
-            with contextlib.suppress(RuntimeError):  # the loop has ended; the end of all is near
-                self._loop.call_soon_threadsafe(self._loop.call_later, _EVERY, self._due)
+        else:
+            self._time()
+
+    def on_event(self, span: LocalSpan) -> None:
+        """One that goes on has something to tell."""
+        if span.attributes and names.TASK in span.attributes:
+            pace = self._telling.setdefault(span, _Pace(self._every, time.monotonic()))
+            pace.waiting = True
+            self._time()
 
     def force_flush(self) -> None:
         """Give the store what there is."""
@@ -70,9 +84,35 @@ class StoredSpans:
         """Give the store what is left."""
         self.force_flush()
 
+    def _time(self) -> None:
+        if not self._timed and self._loop is not None:
+            self._timed = True
+            with contextlib.suppress(RuntimeError):  # the loop has ended; the end of all is near
+                self._loop.call_soon_threadsafe(self._loop.call_later, self._every, self._due)
+
     def _due(self) -> None:
         self._timed = False
+        now = time.monotonic()
+        for span, pace in [*self._telling.items()]:
+            if pace.waiting and pace.next <= now:
+                pace.told(now)
+                self._rows += lines_ahead(span)
         self.force_flush()
+        if any(pace.waiting for pace in self._telling.values()):
+            self._time()
+
+
+class _Pace:
+    """When the lines of one span go ahead: at first at once, then after longer and longer, so that
+    whoever logs all the time for hours does not fill the store."""
+
+    def __init__(self, every: float, now: float) -> None:
+        self._every, self.next, self.waiting = every, now, False
+
+    def told(self, now: float) -> None:
+        self.waiting = False
+        self._every = min(self._every * 2, _LONGEST_WAIT)
+        self.next = now + self._every
 
 
 def _lost(many: int, why: Exception) -> None:
@@ -104,6 +144,32 @@ def span_row(span: ReadableSpan) -> SpanRow:
         run=str(run) if run else None,
         task=str(task) if task else None,
     )
+
+
+def lines_ahead(span: LocalSpan) -> list[SpanRow]:
+    """What a span that goes on has logged since it was last asked, as a row beneath it."""
+    events, before = span.take_events(EVENT)
+    lines = kept(events, before)
+    context, facts = span.get_span_context(), span.attributes or {}
+    if not lines:
+        return []
+    run, task = (str(facts.get(name, "")) or None for name in (names.RUN, names.TASK))
+    attempt = {name: facts[name] for name in (names.ATTEMPT,) if name in facts}
+    return [
+        SpanRow(
+            trace_id=f"{context.trace_id:032x}",
+            span_id=f"{random.getrandbits(64):016x}",
+            parent_id=f"{context.span_id:016x}",
+            name=names.LINES,
+            kind="internal",
+            start_ns=events[0].timestamp,
+            end_ns=events[-1].timestamp,
+            status="unset",
+            attributes={**attempt, **lines},
+            run=run,
+            task=task,
+        )
+    ]
 
 
 def without_stack(event: Event) -> dict[str, object]:

@@ -86,7 +86,9 @@ class Telemetry:
         else:
             self._batches = StoredSpans(to)
             self.tracer = LocalTracer(
-                resource, _each(self._batches.on_end, *(each.on_end for each in measures))
+                resource,
+                _each(self._batches.on_end, *(each.on_end for each in measures)),
+                self._batches.on_event,
             )
 
     @property

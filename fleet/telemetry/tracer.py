@@ -5,6 +5,7 @@ The SDK copies, checks and locks for limits, samplers and exporters that the sto
 object that is handed over when it ends. Whoever exports over OTLP gets the SDK's own tracer.
 """
 
+import contextlib
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -35,11 +36,16 @@ _MOST_EVENTS = 200
 
 
 class LocalTracer(Tracer):
-    """Spans of one process; each that ends is handed to `ended`. Records unless the parent's trace
-    is not recorded either."""
+    """Spans of one process; each that ends is handed to `ended`, each that has a new event to `told`.
+    Records unless the parent's trace is not recorded either."""
 
-    def __init__(self, resource: Resource, ended: Callable[[ReadableSpan], None]) -> None:
-        self._resource, self._ended = resource, ended
+    def __init__(
+        self,
+        resource: Resource,
+        ended: Callable[[ReadableSpan], None],
+        told: "Callable[[LocalSpan], None] | None" = None,
+    ) -> None:
+        self._resource, self._ended, self._told = resource, ended, told
 
     def start_span(  # noqa: PLR0917 - as the API has it
         self,
@@ -60,7 +66,7 @@ class LocalTracer(Tracer):
             return NonRecordingSpan(parent)
         else:
             trace_id = parent.trace_id
-        return _LocalSpan(
+        return LocalSpan(
             name=name,
             context=SpanContext(trace_id, random.getrandbits(64), False, _SAMPLED),
             parent=parent,
@@ -72,6 +78,7 @@ class LocalTracer(Tracer):
             status=_UNSET,
             start_time=start_time or time.time_ns(),
             ended=self._ended,
+            told=self._told,
         )
 
     @_agnosticcontextmanager
@@ -103,14 +110,21 @@ class LocalTracer(Tracer):
                 span.end()
 
 
-class _LocalSpan(Span, ReadableSpan):
+class LocalSpan(Span, ReadableSpan):
     """One span; written by whoever holds it, read once it has ended."""
 
     _left_out = 0
 
-    def __init__(self, *, ended: Callable[[ReadableSpan], None], **told: Any) -> None:
-        ReadableSpan.__init__(self, **told)
+    def __init__(
+        self,
+        *,
+        ended: Callable[[ReadableSpan], None],
+        told: "Callable[[LocalSpan], None] | None",
+        **facts: Any,
+    ) -> None:
+        ReadableSpan.__init__(self, **facts)
         self._ended: Callable[[ReadableSpan], None] | None = ended
+        self._told = told
 
     def get_span_context(self) -> SpanContext:
         return self._context  # type: ignore[return-value]  # set at construction
@@ -134,6 +148,19 @@ class _LocalSpan(Span, ReadableSpan):
         if len(events) > _MOST_EVENTS:
             del events[0]
             self._left_out += 1
+        if self._told is not None:
+            self._told(self)
+
+    def take_events(self, name: str) -> tuple[list[Event], int]:
+        """The events of this name so far, which it then forgets, and how many went before."""
+        events: list[Event] = self._events  # type: ignore[assignment]  # the same
+        taken = []
+        with contextlib.suppress(IndexError):
+            while True:  # popped one by one: another thread may be adding to them
+                taken.append(events.pop(0))
+        events[:0] = (event for event in taken if event.name != name)
+        left_out, self._left_out = self._left_out, 0
+        return [event for event in taken if event.name == name], left_out
 
     @property
     def dropped_events(self) -> int:

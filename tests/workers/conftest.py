@@ -91,7 +91,13 @@ class Fleet:
         stage = StageHandler(payload=Step, run=handler)  # type: ignore[arg-type]  # either kind
         self.site = replace(self.site, handlers={("test.step", 1): stage})
 
-    async def start(self, *stages: StagePlan, run: str = RUN, priority: int = 5) -> None:
+    async def start(
+        self,
+        *stages: StagePlan,
+        run: str = RUN,
+        priority: int = 5,
+        traceparent: str | None = None,
+    ) -> None:
         """Start a run and put its first envelopes on the bus."""
         scope = Scope(tenant="acme", audience=Audience.TENANT)
         request = RunRequest(
@@ -119,6 +125,7 @@ class Fleet:
                 admitted=admitted,
                 submitted=self.clock.now(),
                 deadline=self.clock.now() + timedelta(days=1),
+                traceparent=traceparent,
                 lane_limits={"test": LaneLimits(max_attempts=self.lane.retry.max_attempts)},
             )
         )

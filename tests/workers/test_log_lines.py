@@ -1,7 +1,9 @@
 """What is logged while a task is carried out is found with the task."""
 
+import asyncio
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -9,13 +11,14 @@ import pytest
 
 from contracts.lane import Mode
 from contracts.outcome import FaultKind, Produced
+from contracts.states import State
 from fleet.ledger.rows import SpanRow
 from fleet.telemetry import names
-from fleet.telemetry.lines import MOST_LINES, LogLine, left_out, lines_of
+from fleet.telemetry.lines import MOST_LINES, LogLine, left_out, lines_of, true_spans
 from fleet.telemetry.logs import hear
 from fleet.telemetry.telemetry import start_telemetry
 from tests.policies.secrets import PLANTED, core_of
-from tests.workers.conftest import Fleet, a_stage, writes_a_file
+from tests.workers.conftest import PATIENCE, Fleet, a_stage, until, writes_a_file
 from workers.stages.handler import StageFault, Workbench
 
 LOG = logging.getLogger(__name__)
@@ -120,6 +123,41 @@ async def test_of_many_lines_the_last_are_kept(fleet: Fleet) -> None:
     assert lines[-1].message.startswith(f"line {MOST_LINES * 3 - 1} ")
     assert 60 < len(lines) <= 72
     assert left_out(spans) == MOST_LINES * 3 - len(lines)
+
+
+GO_ON = threading.Event()
+
+
+def takes_its_time(bench: Workbench) -> Produced:
+    LOG.info("half way")
+    assert GO_ON.wait(PATIENCE)
+    LOG.info("the rest")
+    return Produced()
+
+
+async def test_lines_are_read_while_the_task_runs(fleet: Fleet) -> None:
+    """They do not wait for the attempt's end; in the end each is told once."""
+
+    def told() -> list[tuple[int | None, str]]:
+        lines = lines_of(fleet.reader.spans(trace, fleet.task("only").task))
+        return [(line.attempt, line.message) for line in lines]
+
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    fleet.handle(takes_its_time)
+    await fleet.start(a_stage("only"), traceparent=f"00-{trace}-b7ad6b7169203331-01")
+    with start_telemetry("worker", fleet.site.ledger) as telemetry:
+        fleet.site = replace(fleet.site, tracer=telemetry.tracer)
+        carrying = asyncio.create_task(fleet.deliver())
+        try:
+            await until(lambda: told() == [(1, "half way")])
+            assert fleet.task("only").state is State.RUNNING
+        finally:
+            GO_ON.set()
+            await carrying
+    await fleet.site.ledger.ping()
+
+    assert told() == [(1, "half way"), (1, "the rest")]
+    assert len(true_spans(fleet.reader.spans(trace))) == 3
 
 
 async def test_a_task_that_logs_nothing_has_nothing_written_for_it(fleet: Fleet) -> None:

@@ -15,6 +15,7 @@ from contracts.artifact import Tier
 from contracts.states import FINAL, State
 from fleet.ledger.browse import published_to
 from fleet.ledger.rows import ArtifactRow, RunDetail, StageRow
+from fleet.telemetry.lines import true_spans
 
 TASKS = 200
 ARTIFACTS = 60
@@ -122,7 +123,7 @@ def _waterfall(visit: Visit, run: RunDetail) -> tuple[Row, ...]:
     browser = visit.site.browser
     spans = browser.trace(run.run, run.trace_id) if run.trace_id and run.tasks <= TASKS else []
     until = run.ended or visit.now
-    return waterfall(browser.attempts(run.run), run.submitted, until, spans)
+    return waterfall(browser.attempts(run.run), run.submitted, until, true_spans(spans))
 
 
 def artifacts_of(visit: Visit, run: str) -> list[ArtifactRow]:

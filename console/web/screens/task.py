@@ -14,7 +14,7 @@ from contracts.fact import JsonObject
 from contracts.states import FINAL, State
 from fleet.ledger.browse import published_to
 from fleet.ledger.rows import SpanRow, TaskDetail
-from fleet.telemetry.lines import left_out, lines_of
+from fleet.telemetry.lines import left_out, lines_of, true_spans
 from fleet.telemetry.redact import redacted_json
 
 REDRIVABLE = (State.FAILED, State.DEAD, State.DENIED, State.PARKED)
@@ -105,7 +105,7 @@ def _page(
         "task.html",
         task=task,
         run=run,
-        steps=steps(own[:_SPANS]),
+        steps=steps(true_spans(own)[:_SPANS]),
         lines=lines_of(own),
         left_out=left_out(own),
         inputs=[p for p in task.inputs if tenants is None or published_to(p, tenants)],

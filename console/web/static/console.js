@@ -14,20 +14,26 @@
     sign.classList.toggle("on", on);
   }
 
-  // A region is replaced whole, unless somebody is typing in it; what was open stays open and what
+  const FOCUSABLE = "a[href], button, input, summary, [tabindex]";
+  const typed = (field) => field.value !== field.defaultValue;
+
+  // A region is replaced whole, unless somebody has typed in it; what was open stays open and what
   // had the focus has it again.
   function replace(old, fresh) {
     if (old.innerHTML === fresh.innerHTML) return;
     const active = old.contains(document.activeElement) ? document.activeElement : null;
     if (active && active.matches("input:not([type=checkbox]), textarea, select")) return;
+    if ([...old.querySelectorAll("input:not([type=checkbox]), textarea")].some(typed)) return;
     const href = active && active.getAttribute("href");
+    const place = active ? [...old.querySelectorAll(FOCUSABLE)].indexOf(active) : -1;
     const chosen = [...old.querySelectorAll("input:checked")].map((box) => box.value);
     const open = [...old.querySelectorAll("details")].map((one) => one.open);
     old.replaceChildren(...fresh.childNodes);
     old.querySelectorAll("details").forEach((one, n) => (one.open = open[n] || false));
     old.querySelectorAll("input[type=checkbox]").forEach((box) => (box.checked = chosen.includes(box.value)));
-    if (href) {
-      const again = [...old.querySelectorAll("a")].find((link) => link.getAttribute("href") === href);
+    if (active) {
+      const all = [...old.querySelectorAll(FOCUSABLE)];
+      const again = href ? all.find((link) => link.getAttribute("href") === href) : all[place];
       if (again) again.focus({ preventScroll: true });
     }
   }

@@ -17,6 +17,16 @@ const browser = await chromium.launch({
 async function somebody(name, role, options = {}) {
   // The CSP holds in tests too; only axe's own script is let past it, by the protocol.
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const page = await observed(context);
+  await page.goto(`${base}/login#key=${given.key}`);
+  await page.fill("#name", name);
+  await page.selectOption("#role", role);
+  await page.click("button.main");
+  await page.waitForURL((address) => !address.pathname.startsWith("/login"));
+  return page;
+}
+
+async function observed(context) {
   const page = await context.newPage();
   page.setDefaultTimeout(given.patience);
   page.on("console", (told) => {
@@ -24,11 +34,6 @@ async function somebody(name, role, options = {}) {
   });
   page.on("pageerror", (fault) => seen.console.push(String(fault)));
   page.on("request", (asked) => { if (!asked.url().startsWith(base)) seen.outside.push(asked.url()); });
-  await page.goto(`${base}/login#key=${given.key}`);
-  await page.fill("#name", name);
-  await page.selectOption("#role", role);
-  await page.click("button.main");
-  await page.waitForURL((address) => !address.pathname.startsWith("/login"));
   return page;
 }
 
@@ -43,8 +48,10 @@ async function checked(page, name) {
 
 const state = (page) => page.locator("#head [role=status] .state");
 
-async function liveRun(page) {
-  // The page is never loaded again: what is seen came by the stream.
+async function liveRun(ada) {
+  // The page is never loaded again, and its timer never rings: what is seen came by the stream.
+  const page = await observed(ada.context());
+  await page.addInitScript("window.setInterval = () => 0");
   await page.goto(`${base}/runs`);
   await page.waitForSelector("#live.on");
   await page.evaluate(() => { window.sameDocument = true; });
@@ -60,11 +67,15 @@ async function liveRun(page) {
   await state(page).filter({ hasText: "succeeded" }).waitFor();
   seen.succeeded = await page.evaluate(() => window.sameDocument === true);
   await page.locator("#graph .box.s-succeeded").nth(1).waitFor();
+  await page.locator("#acts .why", { hasText: "The run has ended" }).waitFor();
+  seen.closed = await page.evaluate(() => window.sameDocument === true);
   seen.boxes = await page.locator("#graph .box.s-succeeded").count();
   seen.bars = await page.locator("#waterfall rect:not(.part):not(.beside)").count();
-  // The spans of the last task come a moment after its end.
-  await page.locator("#waterfall tr", { hasText: "typed" }).locator("rect.part").first().waitFor();
-  seen.traced = await page.locator("#waterfall rect.part title").allTextContents();
+  await page.close();
+  // The spans of the last task come a moment after its end; nothing moves then, so the timer asks.
+  await ada.goto(`${base}/runs/${run}`);
+  await ada.locator("#waterfall tr", { hasText: "typed" }).locator("rect.part").first().waitFor();
+  seen.traced = await ada.locator("#waterfall rect.part title").allTextContents();
   return run;
 }
 
@@ -96,6 +107,32 @@ async function redrive(page) {
   await checked(page, "redrive");
   await page.goto(`${base}/runs/${given.broken}`);
   await state(page).filter({ hasText: "succeeded" }).waitFor();
+}
+
+async function live(page, act) {
+  // What an act elsewhere does to this page, which is never loaded again.
+  await page.waitForSelector("#live.on");
+  await page.evaluate(() => { window.sameDocument = true; });
+  await act();
+  return page.evaluate(() => window.sameDocument === true);
+}
+
+async function typing(page) {
+  // What is typed is not lost to a refresh: the region waits until it is sent or taken back.
+  await page.goto(`${base}/approvals`);
+  await page.waitForSelector("#live.on");
+  await page.fill("#reason-1", "half a senten");
+  await page.focus("#main");
+  await page.evaluate(() => {
+    document.querySelector("#waiting").append(Object.assign(document.createElement("i"), { id: "stale" }));
+    delete document.querySelector("main").dataset.fresh;
+  });
+  await page.waitForFunction(() => document.querySelector("main").dataset.fresh);
+  seen.typed = await page.inputValue("#reason-1");
+  seen.stale = await page.locator("#stale").count();
+  await page.fill("#reason-1", "");
+  await page.focus("#main");
+  await page.locator("#stale").waitFor({ state: "detached" });
 }
 
 async function approve(page, name, last) {
@@ -180,9 +217,13 @@ try {
   const ada = await somebody("ada", "admin");
   const run = await liveRun(ada);
   await look(ada, run);
+  await typing(ada);
   await approve(ada, "ada", false);
   const grace = await somebody("grace", "approver", { colorScheme: "dark" });
-  await approve(grace, "grace", true);
+  seen.emptied = await live(ada, async () => {
+    await approve(grace, "grace", true);
+    await ada.waitForSelector(".calm");
+  });
   await redrive(ada);
   await cancel(ada);
   await viewer(await somebody("vera", "viewer"));

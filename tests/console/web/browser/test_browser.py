@@ -173,9 +173,9 @@ def _submitted(up: Up, settings: dict[str, str], pipeline: str, source: Path, *,
 
 
 def test_a_run_is_watched_live(seen: dict[str, Any]) -> None:
-    """It appears in the list, and goes to success on its page, with no page loaded again; then its
-    waterfall is the trace's."""
-    assert (seen["appeared"], seen["succeeded"]) == (True, True)
+    """It appears in the list, and goes to success on its page, with no page loaded again and none
+    that asks by itself: the ledger's moves are told. Then its waterfall is the trace's."""
+    assert (seen["appeared"], seen["succeeded"], seen["closed"]) == (True, True, True)
     assert (seen["boxes"], seen["bars"]) == (2, 2)
     assert any(told.startswith("run normalize.sql, ") for told in seen["traced"])
 
@@ -202,6 +202,12 @@ def test_a_held_task_is_approved_by_two(seen: dict[str, Any]) -> None:
     assert "You have approved it already" in seen["twice"]
     assert "It is queued" in seen["approvedBy_grace"]
     assert seen["heldRan"] is True
+
+
+def test_an_approval_given_elsewhere_is_seen(seen: dict[str, Any]) -> None:
+    """The list of who waits empties by itself; but what somebody is typing in it is left alone."""
+    assert seen["emptied"] is True
+    assert (seen["typed"], seen["stale"]) == ("half a senten", 1)
 
 
 def test_a_run_is_cancelled_from_the_list(seen: dict[str, Any]) -> None:
