@@ -1,6 +1,7 @@
 """The command `fleet`, called as a person calls it, and homes for it to look at."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -45,6 +46,13 @@ def called(home: Path, *arguments: str, **more: str) -> Done:
         timeout=110,
     )
     return Done(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _ctrl_c_interrupts() -> None:
+    """Where the tests run in the background of a script it is ignored, also by what they start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
