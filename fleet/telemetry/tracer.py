@@ -36,8 +36,8 @@ _MOST_EVENTS = 200
 
 
 class LocalTracer(Tracer):
-    """Spans of one process; each that ends is handed to `ended`, each that has a new event to `told`.
-    Records unless the parent's trace is not recorded either."""
+    """Spans of one process; each that ends is handed to `ended`, each that has a new event to
+    `told`. Records unless the parent's trace is not recorded either."""
 
     def __init__(
         self,
