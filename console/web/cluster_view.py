@@ -72,15 +72,15 @@ class ClusterView:
             self._tried = self._clock.now()
             self._told = Replicas(lanes=ask(), at=self._clock.now())
         except FleetError as cause:  # the cluster is not this page's to mend; it is said on it
-            trouble = f"no replicas: {_said(cause)}"
+            trouble = f"no replicas: {told_of(cause)}"
             _log.warning("%s", trouble)
             self._told = Replicas(self._told.lanes, self._told.at, trouble)
         finally:
             self._asking.release()
 
 
-def _said(cause: FleetError) -> str:
-    """A kubeconfig's faults name local files: not on a page."""
+def told_of(cause: FleetError) -> str:
+    """What a page may say of it. A kubeconfig's faults name local files: not on a page."""
     if isinstance(cause, ClusterRefused) and cause.status is None:
         return "no way to the cluster; see FLEET_KUBECONFIG, and `fleet k8s status`"
     return str(cause)

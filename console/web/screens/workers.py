@@ -31,6 +31,7 @@ def serve(app: FastAPI) -> None:
             gone_count=len(gone),
             doing=doing,
             drain_refused=visit.refused(Action.WORKER_DRAIN),
+            scale_refused=visit.refused(Action.LANE_PAUSE),
             cluster=visit.site.cluster.replicas() if visit.site.cluster.is_set else None,
         )
 
