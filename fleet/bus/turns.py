@@ -8,14 +8,15 @@ every idle queue (0.02 s: 2 % of a core each). So they take turns:
 - `receive_one` waits as long as it takes, and is called off for the moment that a settlement takes,
   1 to 2 ms. What arrives in between is kept by the SDK, or released by it and delivered again
   uncounted.
-- `receive_several` is for a full queue, which answers within milliseconds. It is never called off:
-  the SDK would lose what it had already taken out of its buffer. Settlements wait for it instead,
-  until the queue proves not to be full: the SDK would still read for 0.2 s, and the confirmation of
-  a settlement is what ends that sooner.
+- `receive_several` is for a full queue. The SDK ends such a call 0.2 s after its first message when
+  fewer come than were asked for, so it is called off as soon as nothing more arrives, and what had
+  arrived is taken out of the SDK's buffer with a call whose time is over as it begins. Settlements
+  wait for that. It starts with an empty buffer: what such a call had taken out at its beginning
+  would be lost when it is called off.
 """
 
 import asyncio
-import contextlib
+import time
 from collections.abc import Awaitable, Callable
 
 from azure.servicebus import ServiceBusReceivedMessage
@@ -23,8 +24,13 @@ from azure.servicebus.aio import ServiceBusReceiver
 
 _SOON = 0.005
 """Seconds that a settlement lets a receive of one go on, which may be about to be served."""
-_FULL_QUEUE = 0.06
-"""Seconds after which a queue that was taken for full proves not to be."""
+_FIRST, _NEXT, _TURNS = 0.01, 0.004, 8
+"""A queue answers within so many seconds that has messages, and goes on without a longer pause;
+reading a frame takes a busy loop so many turns, however long those are."""
+_EACH = 0.0005
+"""Seconds a message: a queue that is slower than that is not full."""
+_LONG, _OVER = 30.0, 1e-9
+"""Seconds: for a call that is called off, and for one that only takes what has arrived."""
 
 
 class Turns:
@@ -55,12 +61,37 @@ class Turns:
                 await self._call_off()
 
     async def receive_several(self, most: int) -> list[ServiceBusReceivedMessage]:
-        """Up to `most` messages of a queue that is thought to be full; within 0.2 seconds."""
+        """Up to `most` messages of a queue that is thought to be full: what comes without a pause."""
         await self._free_to_receive.wait()
         async with self._several:
-            return await self.receiver.receive_messages(
-                max_message_count=most, max_wait_time=_FULL_QUEUE
-            )
+            began, pause = time.monotonic(), _FIRST
+            arrived = await self._arrived(most)
+            while len(arrived) < most:
+                more = await self._arriving(most - len(arrived), pause)
+                arrived += more
+                pause = _NEXT
+                if not more or time.monotonic() - began > _FIRST + _EACH * len(arrived):
+                    break
+            return arrived
+
+    async def _arriving(self, most: int, pause: float) -> list[ServiceBusReceivedMessage]:
+        """What comes within `pause` seconds. The SDK's buffer is empty before and after."""
+        call = asyncio.ensure_future(
+            self.receiver.receive_messages(max_message_count=most, max_wait_time=_LONG)
+        )
+        try:
+            await asyncio.wait({call}, timeout=pause)
+            for _ in range(_TURNS):
+                if call.done():
+                    break
+                await asyncio.sleep(0)
+        finally:
+            await _ended(call)
+        return await self._arrived(most) if call.cancelled() else call.result()
+
+    async def _arrived(self, most: int) -> list[ServiceBusReceivedMessage]:
+        """What lies in the SDK's buffer, without reading the connection."""
+        return await self.receiver.receive_messages(max_message_count=most, max_wait_time=_OVER)
 
     async def settle(self, how: Callable[[ServiceBusReceiver], Awaitable[None]]) -> None:
         """Settle on the receiver, while it does not receive."""
@@ -69,9 +100,8 @@ class Turns:
         try:
             if self._several.locked():
                 # One that has begun is waited for; a next one waits for this settlement.
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_FULL_QUEUE), self._several:
-                        pass
+                async with self._several:
+                    pass
             if self._one is not None and not self._one.done():
                 await asyncio.wait({self._one}, timeout=_SOON)
                 await self._call_off()
@@ -82,8 +112,13 @@ class Turns:
                 self._free_to_receive.set()
 
     async def _call_off(self) -> None:
-        # Until it has ended: asyncio.wait_for, inside the SDK, forgets a cancellation that comes
-        # together with its result (Python 3.11), and the receive would wait on for its half minute.
-        while self._one is not None and not self._one.done():
-            self._one.cancel()
-            await asyncio.wait({self._one}, timeout=_SOON)
+        if self._one is not None:
+            await _ended(self._one)
+
+
+async def _ended(call: asyncio.Task[list[ServiceBusReceivedMessage]]) -> None:
+    """Call it off, until it has ended: asyncio.wait_for, inside the SDK, forgets a cancellation
+    that comes together with its result (Python 3.11), and the call would wait on."""
+    while not call.done():
+        call.cancel()
+        await asyncio.wait({call}, timeout=_SOON)
