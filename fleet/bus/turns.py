@@ -2,7 +2,7 @@
 
 The SDK reads its connection from whichever call is awaited. While a receive waits for messages, a
 settlement's confirmation is read by that receive, and the settlement notices only when its own read
-times out: 80 to 200 ms with the default socket timeout, 12 ms with one of 0.02 s. So they take turns:
+times out: 80 to 200 ms with the default socket timeout, 12 ms with one of 0.02 s. They take turns:
 
 - `receive_one` waits as long as it takes, and is called off for the moment that a settlement takes,
   1 to 2 ms. What arrives in between is kept by the SDK, or released by it and delivered again
@@ -60,7 +60,7 @@ class Turns:
                 await self._call_off()
 
     async def receive_several(self, most: int) -> list[ServiceBusReceivedMessage]:
-        """Up to `most` messages of a queue that is thought to be full: what comes without a pause."""
+        """Up to `most` messages of a queue that is thought full: what comes without a pause."""
         await self._free_to_receive.wait()
         async with self._several:
             began, pause = time.monotonic(), _FIRST
