@@ -144,6 +144,8 @@ module workbook 'modules/workbook.bicep' = {
   params: {
     location: location
     insightsId: monitor.outputs.insightsId
+    workspaceId: monitor.outputs.workspaceId
+    busId: bus.outputs.namespaceId
   }
 }
 

@@ -1,7 +1,8 @@
 """What a lane's pods may reach. Everything else is denied, in both directions (base/network.yaml).
 
-A network policy knows addresses and ports, not names. Narrow `everywhere` to your private endpoints
-in an overlay where you have them.
+A network policy knows addresses and ports, not names. Where you have private endpoints, narrow
+`everywhere` to them in an overlay for bus and ledger; 443 stays wide, for Entra has no private
+endpoint. By name it is Cilium's to say (FQDN policies), which not every cluster has.
 """
 
 from console.manifests.names import Manifest, labels, metadata

@@ -110,9 +110,9 @@ var onLogs = [
   {
     name: 'lane-stands-still'
     severity: 1
-    description: 'A lane has messages and finishes none. `fleet k8s status LANE`, then its events.'
+    description: 'A lane has tasks, runs none and finishes none. `fleet pauses`, `fleet k8s status LANE`, then its events.'
     query: loadTextContent('../queries/lane-stands-still.kql')
-    looksBack: 'PT1H'
+    looksBack: 'PT15M'
   }
 ]
 

@@ -5,6 +5,7 @@ CI reaches (npm and PyPI have wrappers, which fetch one from elsewhere). `az bic
 infra/main.bicep` is for a machine that has it.
 """
 
+import inspect
 import json
 import re
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 import yaml
 
 from fleet.lanes import load_lanes
-from fleet.telemetry import names
+from fleet.telemetry import measures, names
 from tests.k8s.manifests import K8S, of_kind
 
 _INFRA = Path(__file__).parents[2] / "infra"
@@ -120,7 +121,7 @@ def test_an_alert_sees_as_far_back_as_its_query_looks() -> None:
     """The service cuts a query's data to the rule's range, whatever `ago` says in it."""
     text = _TEXTS["modules/alerts.bicep"]
     ranges = dict(re.findall(r"queries/([\w-]+\.kql)'\)\n\s+looksBack: 'PT(\w+)'", text))
-    minutes = {"15M": 15, "1H": 60}
+    minutes = {"15M": 15}
 
     assert "overrideQueryTimeRange: alert.looksBack" in text
     assert set(ranges) == set(re.findall(r"queries/([\w-]+\.kql)", text))
@@ -144,9 +145,11 @@ def test_queries_ask_for_names_that_the_fleet_writes() -> None:
         if isinstance(value, str) and value.startswith("leaf.")
     }
 
-    asked = {name for text in _QUERIES.values() for name in re.findall(r'"(leaf\.[\w.]+)"', text)}
-    assert asked
-    assert asked <= written
+    measured = set(re.findall(r'"(leaf\.[\w.]+)"', inspect.getsource(measures)))
+
+    asked = {name for text in _QUERIES.values() for name in re.findall(r'"(leaf\.[\w.]*\w)"', text)}
+    assert {"leaf.lane.oldest.age", names.OUTCOME} <= asked
+    assert asked <= written | measured
 
 
 def test_the_workbook_shows_the_committed_queries() -> None:
@@ -162,3 +165,33 @@ def test_the_workbook_shows_the_committed_queries() -> None:
     assert {name: _QUERIES[name] for name in shown} == shown
     loaded = set(re.findall(r"queries/([\w-]+\.kql)", _TEXTS["modules/alerts.bicep"]))
     assert set(_QUERIES) == loaded | set(shown), "a query that nobody uses"
+
+
+def test_the_workbook_asks_where_its_tables_are() -> None:
+    """`AppRequests` is the workspace's name: Application Insights itself calls it otherwise. The
+    ids are put in when it is deployed."""
+    items = json.loads((_INFRA / "workbook.json").read_text(encoding="utf-8"))["items"]
+    queries = [one["content"] for one in items if one["type"] == 3]
+    metrics = [one["content"] for one in items if one["type"] == 10]
+
+    assert queries
+    for query in queries:
+        assert re.search(r"^App[A-Z]", query["query"], re.M)
+        assert query["resourceType"] == "microsoft.operationalinsights/workspaces"
+        assert query["crossComponentResources"] == ["WORKSPACE-ID"]
+    assert {tuple(one["resourceIds"]) for one in metrics} == {("BUS-ID",)}
+    put_in = set(re.findall(r"'([A-Z]+-ID)', (\w+)\)", _TEXTS["modules/workbook.bicep"]))
+    assert put_in == {("WORKSPACE-ID", "workspaceId"), ("BUS-ID", "busId")}
+
+
+def test_alerts_and_workbook_name_metrics_of_the_bus_that_there_are() -> None:
+    """As Microsoft lists them for a namespace: a metric that is misspelt is an alert that fails."""
+    known = {"ActiveMessages", "DeadletteredMessages", "ThrottledRequests"}
+    text = (_INFRA / "workbook.json").read_text(encoding="utf-8")
+    shown = set(re.findall(r"namespaces--(\w+)", text))
+    block = re.findall(
+        r"metric: '(\w+)'\n\s+type: 'Microsoft.ServiceBus", _TEXTS["modules/alerts.bicep"]
+    )
+
+    assert shown == known
+    assert set(block) <= known

@@ -3,17 +3,21 @@
 import json
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from opentelemetry.trace import SpanKind
 
 from contracts.envelope import WireMessage
+from contracts.states import State
 from fleet.artifacts.folder import FolderStore
 from fleet.bus.bus import open_bus
 from fleet.bus.message import Outgoing
+from fleet.ledger.rows import LaneRow
 from fleet.telemetry import names
 from fleet.telemetry.context import context_of, traceparent_of
+from fleet.telemetry.measures import measure_lanes
 from fleet.telemetry.telemetry import Telemetry, start_telemetry
 from localbus.certificate import ensure_certificate
 from localbus.testing import running_bus
@@ -23,6 +27,7 @@ from tests.servers.ingestion import Ingestion, running_ingestion
 from tests.servers.tokens import be_a_pod, running_token_service
 
 QUEUE = "lane-mirror"
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -102,8 +107,12 @@ async def test_one_trace_is_seen_whole(monitor: Ingestion, tmp_path: Path) -> No
 
 
 def test_metrics_and_log_lines_arrive(monitor: Ingestion) -> None:
-    """What was counted, and what was said, with the trace it was said in."""
+    """What was counted, and what was said, with the trace it was said in; of lanes what the alert
+    on one that stands still asks for (infra/queries)."""
+    long_ago = NOW - timedelta(minutes=20)
+    row = LaneRow(lane="mirror", states={State.QUEUED: 2}, oldest_queued=long_ago)
     with start_telemetry("worker", Kept()) as telemetry:
+        measure_lanes(telemetry.meter, lambda: [row], lambda: NOW)
         a_delivery(telemetry, None)
 
     metrics = {
@@ -113,6 +122,8 @@ def test_metrics_and_log_lines_arrive(monitor: Ingestion) -> None:
     }
     assert metrics["leaf.attempts"] == {names.LANE: "mirror", names.OUTCOME: "succeeded"}
     assert metrics["messaging.process.duration"][names.DESTINATION] == QUEUE
+    assert metrics["leaf.lane.tasks"] == {names.LANE: "mirror", names.STATE: "queued"}
+    assert metrics["leaf.lane.oldest.age"] == {names.LANE: "mirror"}
     [line] = monitor.of("MessageData")
     assert line["data"]["baseData"]["message"] == "the source answered late"
     [process] = monitor.of("RequestData")
