@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import RedirectResponse
 
 from console.comparison import compared
 from console.verification import verified
@@ -13,12 +14,16 @@ from console.web.visit import Acting, Visit, Visited
 from contracts.access import Action
 from contracts.artifact import Tier
 from contracts.states import FINAL, State
-from fleet.ledger.browse import published_to
+from fleet.ledger.browse import PREVIOUS, published_to
 from fleet.ledger.rows import ArtifactRow, RunDetail, StageRow
 from fleet.telemetry.lines import true_spans
 
 TASKS = 200
 ARTIFACTS = 60
+_NO_PREVIOUS = (
+    f"There is no earlier run of the same request among the latest {PREVIOUS} of this pipeline and "
+    "tenant."
+)
 _TIERS = (Tier.PRESENTED, Tier.CURATED, Tier.EVIDENCE, Tier.SILVER, Tier.BRONZE)
 """What people came for, first."""
 _TROUBLE = (State.FAILED, State.DEAD, State.DENIED, State.HELD, State.PARKED)
@@ -60,7 +65,6 @@ def serve(app: FastAPI) -> None:
             troubled=troubled,
             artifacts=sorted(made.rows, key=lambda one: _TIERS.index(one[2].pointer.tier)),
             more_artifacts=made.next is not None,
-            previous=site.browser.previous(detail.run),
             cancel_refused=_why_not_cancelled(visit, detail),
             verify_refused=visit.refused(Action.RUN_VERIFY, detail.tenant),
             checked=None,
@@ -81,6 +85,15 @@ def serve(app: FastAPI) -> None:
             limit=TASKS,
         )
         return page(visit, "tasks.html", run=detail, found=found)
+
+    @app.get("/runs/{run}/compare")
+    def compare_with_previous(visit: Visited, run: str) -> Response:
+        """Looked for when somebody asks, not for each page of a run: it reads up to a hundred runs,
+        which lie all over the ledger."""
+        detail = _found(visit, run)
+        if (previous := visit.site.browser.previous(detail.run)) is not None:
+            return RedirectResponse(f"/runs/{detail.run}/compare/{previous}", status_code=303)
+        return visit.back_to(f"/runs/{detail.run}", _NO_PREVIOUS)
 
     @app.get("/runs/{run}/compare/{other}")
     def compare(visit: Visited, run: str, other: str) -> Response:

@@ -80,12 +80,26 @@ def test_a_run_is_compared_with_the_one_before(web: Web, home: Home) -> None:
     """The same request again: which artifacts are the same bytes, and what each stage took."""
     run = home.run(4)
     browser = web.somebody()
-    page = browser.get(f"/runs/{run}").text
-    link = re.search(rf'href="(/runs/{run}/compare/[0-9a-f-]{{36}})"', page)
-    assert link is not None
+    assert f'href="/runs/{run}/compare"' in browser.get(f"/runs/{run}").text
 
-    seen = words(browser.get(link[1]).text)
+    found = browser.get(f"/runs/{run}/compare")
+
+    assert found.status_code == 303
+    assert found.headers["location"].startswith(f"/runs/{run}/compare/")
+    seen = words(browser.get(found.headers["location"]).text)
     assert "of 4 are the same, byte for byte" in seen
+
+
+def test_a_run_without_one_before_says_so(web: Web, home: Home) -> None:
+    """The first of its request leads back to itself, with the reason."""
+    home.parameters = {"client": "nobody before"}
+    run = home.run(4)
+    browser = web.somebody()
+
+    found = browser.get(f"/runs/{run}/compare")
+
+    assert found.headers["location"] == f"/runs/{run}"
+    assert "no earlier run of the same request" in browser.get(f"/runs/{run}").text
 
 
 HOSTILE = (
