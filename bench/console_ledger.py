@@ -182,6 +182,7 @@ class _Maker:
         fingerprint = hashlib.sha256(cause.encode()).hexdigest()[:16]
         if state == "failed":
             self.groups.add(fingerprint)
+        of_state = fault if state == "failed" else None
         yield (
             tables.task,
             {
@@ -204,16 +205,31 @@ class _Maker:
                 "started": started if ran else None,
                 "ended": ended,
                 "deadline": at + timedelta(days=1),
-                "fault": fault if state == "failed" else None,
-                "fingerprint": fingerprint if state == "failed" else None,
+                "fault": of_state,
+                "fingerprint": None if of_state is None else fingerprint,
             },
         )
         yield tables.event, _event(run, task, started, "waiting", "queued")
         if not ran:
             return
-        yield tables.event, _event(run, task, started, "queued", "running")
+        yield from self._attempt(run, task, state, started, ended, of_state)
         if ended is not None:
-            yield from _spans(run, task, stage, started, fault if state == "failed" else None)
+            yield from _spans(run, task, stage, started, of_state)
+        if state == "succeeded":
+            yield tables.event, _event(run, task, started, "running", "succeeded")
+            yield from self._files(run, task, stage, place, started)
+
+    def _attempt(
+        self,
+        run: str,
+        task: str,
+        state: str,
+        started: datetime,
+        ended: datetime | None,
+        fault: dict[str, str] | None,
+    ) -> Iterator[tuple[Table, dict[str, Any]]]:
+        """One that was begun, and the decision that let it."""
+        yield tables.event, _event(run, task, started, "queued", "running")
         yield (
             tables.attempt,
             {
@@ -224,7 +240,7 @@ class _Maker:
                 "state": state,
                 "started": started,
                 "ended": ended,
-                "fault": fault if state == "failed" else None,
+                "fault": fault,
                 "facts": {"rows": 3},
                 "traceparent": f"00-{_trace(run)}-b7ad6b7169203331-01",
             },
@@ -239,10 +255,6 @@ class _Maker:
                 "decision": self._decision.model_dump_json(),
             },
         )
-        if state != "succeeded":
-            return
-        yield tables.event, _event(run, task, started, "running", "succeeded")
-        yield from self._files(run, task, stage, place, started)
 
     def _files(
         self, run: str, task: str, stage: str, place: int, at: datetime

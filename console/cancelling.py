@@ -1,12 +1,10 @@
-"""Cancelling all open runs that a filter means, from the command line."""
+"""Cancelling a run, a task, or all open runs that a filter means, from the command line."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from console import output
 from console.errors import Refused
-from console.parameters import maybe_time
-from console.redriving import intake_of
 from console.render.run import runs_table
 from console.site import Site
 from contracts.states import FINAL, RUN_STATES
@@ -17,28 +15,11 @@ from fleet.ledger.rows import RunRow
 _PAGE = 500
 
 
-def open_runs(
-    site: Site,
-    *,
-    pipeline: str | None,
-    tenant: str | None,
-    text: str,
-    since: str | None,
-    until: str | None,
-    most: int,
-) -> list[RunRow]:
+def open_runs(site: Site, wanted: RunFilter, *, most: int) -> list[RunRow]:
     """The runs that have not ended and are meant, newest first.
 
-    Raises Refused for a time that is none, and where more than `most` are meant.
+    Raises Refused where more than `most` are meant.
     """
-    now = SystemClock().now()
-    wanted = RunFilter(
-        pipeline=pipeline,
-        tenant=tenant,
-        since=maybe_time(since, now),
-        until=maybe_time(until, now),
-        text=text,
-    )
     found: list[RunRow] = []
     with site.browser() as browser:
         for state in sorted(RUN_STATES - FINAL):
@@ -50,6 +31,26 @@ def open_runs(
                     "raise --limit"
                 )
     return sorted(found, key=lambda run: (run.submitted, run.run), reverse=True)
+
+
+def cancel_one(
+    site: Site, run: str | None, task: str | None, asked: dict[str, Any], *, as_json: bool
+) -> None:
+    """Cancel a run or, where none is named, a task, and say what came of it."""
+    with site.intake() as intake:
+        told = intake.cancel(*(("tasks", task or "") if run is None else ("runs", run)), asked)
+    if as_json:
+        output.answer_json(told)
+        return
+    what = f"task {task}" if run is None else f"run {told.run}"
+    if told.running:
+        count = "1 task" if told.running == 1 else f"{told.running} tasks"
+        output.answer(
+            f"{what}: its cancellation is asked for; {count} still to stop. "
+            f"Follow it with `fleet run {told.run} --watch`; --force does not wait"
+        )
+    else:
+        output.answer(f"{what} is {told.state}")
 
 
 def said_dry(runs: Sequence[RunRow], *, as_json: bool) -> None:
@@ -67,7 +68,7 @@ def said_dry(runs: Sequence[RunRow], *, as_json: bool) -> None:
 def cancel_all(site: Site, runs: Sequence[RunRow], asked: dict[str, Any], *, as_json: bool) -> bool:
     """Cancel each, say what came of it; whether all could be."""
     refused = 0
-    with intake_of(site) as intake:
+    with site.intake() as intake:
         for run in runs:
             try:
                 told = intake.cancel("runs", run.run, asked)

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import RenderableType
 
+    from fleet.ledger.paging import Page
+
 Row = TypeVar("Row", bound="BaseModel")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +26,13 @@ class Looking(Generic[Row]):
     draw: "Callable[[Sequence[Row]], RenderableType]"
     nothing: str
     """Said where there are no rows."""
+
+
+def rows_of(page: "Page[T]", *, watch: bool = False) -> Sequence[T]:
+    """A page's rows; where there are more, it is said how to go on with them."""
+    if page.next is not None and not watch:
+        output.say(f"there are more: --after {page.next}")
+    return page.rows
 
 
 def show(looking: Looking[Row], *, as_json: bool, watch: bool = False, every: float = 1.0) -> None:

@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from console.errors import Refused, RunFailed
-from console.intake import Intake
-from console.site import Site
 from contracts.fact import JsonObject
 from fleet.ledger.rows import RedriveJob
 
@@ -27,11 +25,6 @@ class StillRedriving(RunFailed):
             f"redrive {job} has not ended after {timeout:g} s and goes on; "
             f"see `fleet redrives {job}`"
         )
-
-
-def intake_of(site: Site) -> Intake:
-    """The dispatcher that redrives are asked of."""
-    return site.intake()
 
 
 def selection(tasks: Sequence[str], group: str | None, *, everything: bool) -> dict[str, Any]:

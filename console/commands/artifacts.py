@@ -10,38 +10,42 @@ from console.complete import run_ids
 from console.session import session_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from console.site import Site
     from fleet.ledger.rows import ArtifactRow
+
+Run = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[RUN]",
+        help="A run's id, or its unique beginning; else of all runs.",
+        autocompletion=run_ids,
+    ),
+]
+OfTier = Annotated[
+    str | None,
+    typer.Option("--tier", help="Only one tier: bronze, silver, curated, presented or evidence."),
+]
+Export = Annotated[
+    Path | None,
+    typer.Option(help="Copy them into this new or empty folder, with decisions and SHA256SUMS."),
+]
+OfAll = Annotated[
+    str, typer.Option("--text", help="Without RUN: part of the name, the digest, or what made it.")
+]
+Most = Annotated[
+    int,
+    typer.Option("--limit", min=1, max=10_000, metavar="N", help="Without RUN: at most so many."),
+]
 
 
 def artifacts(
     context: typer.Context,
-    run_id: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[RUN]",
-            help="A run's id, or its unique beginning; else of all runs.",
-            autocompletion=run_ids,
-        ),
-    ] = None,
+    run_id: Run = None,
     *,
-    tier: Annotated[
-        str | None,
-        typer.Option(help="Only one tier: bronze, silver, curated, presented or evidence."),
-    ] = None,
-    export: Annotated[
-        Path | None,
-        typer.Option(
-            help="Copy them into this new or empty folder, with decisions and SHA256SUMS."
-        ),
-    ] = None,
-    text: Annotated[
-        str, typer.Option(help="Without RUN: part of the name, the digest, or what made it.")
-    ] = "",
-    limit: Annotated[
-        int, typer.Option(min=1, max=10_000, metavar="N", help="Without RUN: at most so many.")
-    ] = 50,
+    tier: OfTier = None,
+    export: Export = None,
+    text: OfAll = "",
+    limit: Most = 50,
     after: After = None,
     as_json: Json = False,
 ) -> None:
@@ -60,45 +64,50 @@ def artifacts(
       fleet artifacts 0192f0c1 --json
       fleet artifacts --text workbook
     """
-    from console import output
     from console.errors import Refused
-    from console.export import exported
+    from console.looking import rows_of
     from contracts.artifact import Tier
 
     if tier is not None and tier not in set(Tier):
         raise Refused(f"{tier} is no tier: {', '.join(Tier)}")
+    if run_id is None and export is not None:
+        raise Refused("say which run's artifacts are to be exported")
+    if run_id is not None and (text or after):
+        raise Refused("--text and --after are of the list of all runs")
     site = session_of(context).site()
     if run_id is None:
-        if export is not None:
-            raise Refused("say which run's artifacts are to be exported")
         with site.browser() as browser:
-            page = browser.artifacts(text=text, cursor=after, limit=limit)
-        if page.next is not None:
-            output.say(f"there are more: --after {page.next}")
-        found = [row for _, _, row in page.rows if tier in (None, row.pointer.tier)]
-        _shown(found, as_json=as_json)
-        return
-    if text or after:
-        raise Refused("--text and --after are of the list of all runs")
-    with site.reader() as reader:
-        run = reader.find_run(run_id)
-        rows = [row for row in reader.artifacts(run) if tier in (None, row.pointer.tier)]
-        decisions = [] if export is None else reader.run_decisions(run)
-    if export is not None:
-        store = site.store()
-        for line in exported(rows, store, export, decisions=decisions, as_json=as_json):
-            output.answer(line)
+            found = rows_of(browser.artifacts(text=text, cursor=after, limit=limit))
+        rows = [row for _, _, row in found if tier in (None, row.pointer.tier)]
     else:
-        _shown(rows, as_json=as_json)
+        with site.reader() as reader:
+            run = reader.find_run(run_id)
+            rows = [row for row in reader.artifacts(run) if tier in (None, row.pointer.tier)]
+        if export is not None:
+            _export(site, run, rows, export, as_json=as_json)
+            return
+    _show(rows, as_json=as_json)
 
 
-def _shown(rows: "Sequence[ArtifactRow]", *, as_json: bool) -> None:
+def _export(
+    site: "Site", run: str, rows: "list[ArtifactRow]", into: Path, *, as_json: bool
+) -> None:
     from console import output
+    from console.export import exported
+
+    with site.reader() as reader:
+        decisions = reader.run_decisions(run)
+    for line in exported(rows, site.store(), into, decisions=decisions, as_json=as_json):
+        output.answer(line)
+
+
+def _show(rows: "list[ArtifactRow]", *, as_json: bool) -> None:
+    from console.looking import Looking, show
     from console.render.task import artifact_table
 
-    if as_json:
-        output.answer_rows(rows)
-    elif rows:
-        output.stdout().print(artifact_table(row.pointer for row in rows))
-    else:
-        output.say("no artifacts")
+    looking = Looking(
+        look=lambda: rows,
+        draw=lambda some: artifact_table(row.pointer for row in some),
+        nothing="no artifacts",
+    )
+    show(looking, as_json=as_json)

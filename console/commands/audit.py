@@ -4,16 +4,14 @@ from typing import Annotated
 
 import typer
 
-from console.commands.options import After, Every, Json, Watch
+from console.commands.options import After, Every, Json, Limit, Watch
 from console.session import session_of
 
 
 def audit(
     context: typer.Context,
     *,
-    limit: Annotated[
-        int, typer.Option(min=1, max=10_000, metavar="N", help="At most so many.")
-    ] = 50,
+    limit: Limit = 50,
     submissions: Annotated[
         bool,
         typer.Option("--submissions/--no-submissions", help="Also runs that were asked for."),
@@ -25,7 +23,7 @@ def audit(
 ) -> None:
     """List what people did: who, what, to what, and why; the latest first.
 
-    Where there is more, the command that goes on with it is said on stderr.
+    Where there are more, the command that goes on with them is said on stderr.
 
     With --json, one object a line: `at`, `actor`, `action`, `on`, `reason`, `run`, `task`,
     `redrive`, `facts`.
@@ -38,20 +36,12 @@ def audit(
       fleet audit --watch
     """
     from console import output
-    from console.looking import Looking, show
+    from console.looking import Looking, rows_of, show
     from console.render.audit import acts_table
-    from fleet.ledger.audit import Act
 
     with session_of(context).site().reader() as reader:
-
-        def look() -> tuple[Act, ...]:
-            page = reader.acts(after, limit, submissions=submissions)
-            if page.next is not None and not watch:
-                output.say(f"there is more: --after {page.next}")
-            return page.rows
-
         looking = Looking(
-            look=look,
+            look=lambda: rows_of(reader.acts(after, limit, submissions=submissions), watch=watch),
             draw=lambda acts: acts_table(acts, wide=output.is_wide()),
             nothing="nobody has done anything yet",
         )

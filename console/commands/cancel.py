@@ -4,48 +4,50 @@ from typing import Annotated
 
 import typer
 
-from console.commands.options import Json
+from console.commands.options import (
+    Json,
+    OfPipeline,
+    OfTenant,
+    Requester,
+    Since,
+    Until,
+    WithText,
+)
 from console.session import session_of
+
+Run = Annotated[
+    str | None, typer.Argument(metavar="[RUN]", help="A run's id, or its unique beginning.")
+]
+Task = Annotated[
+    str | None,
+    typer.Option(metavar="TASK", help="Instead of a run: one task's id, or its beginning."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say which runs would be cancelled.")]
+Most = Annotated[
+    int,
+    typer.Option("--limit", min=1, max=10_000, metavar="N", help="Refuse where more are meant."),
+]
+Reason = Annotated[
+    str, typer.Option("--reason", "-m", metavar="TEXT", help="Why; kept in the history.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Do not wait for what runs: end it now.")]
 
 
 def cancel(
     context: typer.Context,
-    run: Annotated[
-        str | None,
-        typer.Argument(metavar="[RUN]", help="A run's id, or its unique beginning."),
-    ] = None,
+    run: Run = None,
     *,
-    task: Annotated[
-        str | None,
-        typer.Option(metavar="TASK", help="Instead of a run: one task's id, or its beginning."),
-    ] = None,
-    pipeline: Annotated[str | None, typer.Option(help="All open runs of this pipeline.")] = None,
-    tenant: Annotated[str | None, typer.Option(help="All open runs of this tenant.")] = None,
-    text: Annotated[
-        str, typer.Option(help="With a part of the id, requester, key or a parameter's value.")
-    ] = "",
-    since: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Submitted since: 90m, 24h, 7d ago, or a time in UTC."),
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Submitted before: the same.")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say which runs would be cancelled.")
-    ] = False,
-    limit: Annotated[
-        int, typer.Option(min=1, max=10_000, metavar="N", help="Refuse where more are meant.")
-    ] = 500,
-    reason: Annotated[
-        str, typer.Option("--reason", "-m", metavar="TEXT", help="Why; kept in the history.")
-    ],
-    force: Annotated[
-        bool, typer.Option("--force", help="Do not wait for what runs: end it now.")
-    ] = False,
-    requester: Annotated[
-        str | None, typer.Option(help="Who asks; default: the name of this user.")
-    ] = None,
+    task: Task = None,
+    pipeline: OfPipeline = None,
+    tenant: OfTenant = None,
+    text: WithText = "",
+    since: Since = None,
+    until: Until = None,
+    dry_run: DryRun = False,
+    limit: Most = 500,
+    reason: Reason,
+    force: Force = False,
+    requester: Requester = None,
     as_json: Json = False,
 ) -> None:
     """Cancel a run, one task, or all open runs that a filter means.
@@ -72,10 +74,9 @@ def cancel(
       fleet cancel --pipeline guarantee_report --since 2h -m "wrong rates" --dry-run
       fleet cancel --pipeline guarantee_report --since 2h -m "wrong rates"
     """
-    from console import output
-    from console.cancelling import cancel_all, open_runs, said_dry
+    from console.cancelling import cancel_all, cancel_one, open_runs, said_dry
     from console.errors import ExitCode, Refused
-    from console.redriving import intake_of
+    from console.run_filter import run_filter
     from console.submission import requested_by
 
     filtered = any((pipeline, tenant, text, since, until))
@@ -88,30 +89,12 @@ def cancel(
         raise Refused("--dry-run is of a filter: a RUN or a TASK is named")
     asked = {"requester": requester or requested_by(), "reason": reason, "force": force}
     site = session_of(context).site()
-    if filtered:
-        meant = open_runs(
-            site, pipeline=pipeline, tenant=tenant, text=text, since=since, until=until, most=limit
-        )
-        if dry_run:
-            said_dry(meant, as_json=as_json)
-            return
-        if not cancel_all(site, meant, asked, as_json=as_json):
-            raise typer.Exit(ExitCode.REFUSED)
+    if not filtered:
+        cancel_one(site, run, task, asked, as_json=as_json)
         return
-    with intake_of(site) as intake:
-        if run is not None:
-            told = intake.cancel("runs", run, asked)
-        else:
-            told = intake.cancel("tasks", task or "", asked)
-    if as_json:
-        output.answer_json(told)
-        return
-    what = f"task {task}" if task else f"run {told.run}"
-    if told.running:
-        count = "1 task" if told.running == 1 else f"{told.running} tasks"
-        output.answer(
-            f"{what}: its cancellation is asked for; {count} still to stop. "
-            f"Follow it with `fleet run {told.run} --watch`; --force does not wait"
-        )
-    else:
-        output.answer(f"{what} is {told.state}")
+    wanted = run_filter(pipeline=pipeline, tenant=tenant, text=text, since=since, until=until)
+    meant = open_runs(site, wanted, most=limit)
+    if dry_run:
+        said_dry(meant, as_json=as_json)
+    elif not cancel_all(site, meant, asked, as_json=as_json):
+        raise typer.Exit(ExitCode.REFUSED)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from console.commands.options import Json
+from console.commands.options import Json, Requester
 from console.session import session_of
 
 
@@ -15,9 +15,7 @@ def drain(
     ],
     *,
     reason: Annotated[str, typer.Option("--reason", "-m", metavar="TEXT", help="Why; it is kept.")],
-    requester: Annotated[
-        str | None, typer.Option(help="Who asks; default: the name of this user.")
-    ] = None,
+    requester: Requester = None,
     as_json: Json = False,
 ) -> None:
     """Have one worker take nothing more, finish or hand back what it has, and end.
@@ -34,11 +32,10 @@ def drain(
       fleet drain host-4711 -m "it leaks memory" --json
     """
     from console import output
-    from console.redriving import intake_of
     from console.submission import requested_by
 
     asked = {"requester": requester or requested_by(), "reason": reason}
-    with intake_of(session_of(context).site()) as intake:
+    with session_of(context).site().intake() as intake:
         told = intake.drain(worker, asked)
     if as_json:
         output.answer_json(told)

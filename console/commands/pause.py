@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.commands.options import Every, Json, Watch
+from console.commands.options import Every, Json, Requester, Watch
 from console.session import session_of
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ PipelineOption = Annotated[
 Reason = Annotated[
     str | None, typer.Option(metavar="TEXT", help="Why; kept in the history. Required.")
 ]
-Requester = Annotated[str | None, typer.Option(help="Who asks; default: the name of this user.")]
 
 
 def pause(
@@ -80,7 +79,6 @@ def _change(
 
     from console import output
     from console.errors import Refused
-    from console.redriving import intake_of
     from console.submission import requested_by
 
     if (lane is None) == (pipeline is None):
@@ -89,7 +87,7 @@ def _change(
         raise Refused("say why, with --reason TEXT: others will ask")
     what, name = ("lane", lane or "") if pipeline is None else ("pipeline", pipeline)
     asked = {"requester": requester or requested_by(), "reason": reason}
-    with intake_of(session_of(context).site()) as intake:
+    with session_of(context).site().intake() as intake:
         told = intake.pause(what, name, asked, resume=resume)
     if as_json:
         output.answer(json.dumps(told))

@@ -1,44 +1,45 @@
 """`fleet redrive`: have dead letters tried again, one, some, a group or all."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from console.commands.options import Json
+from console.commands.options import Json, Requester, WaitSeconds
 from console.session import session_of
 
 if TYPE_CHECKING:
     from console.site import Site
 
+Tasks = Annotated[
+    list[str] | None, typer.Argument(metavar="TASK", help="Tasks, by id or beginning.")
+]
+Group = Annotated[
+    str | None,
+    typer.Option(metavar="GROUP", help="All of a group of `fleet dead-letters --groups`."),
+]
+Everything = Annotated[bool, typer.Option("--all", help="All dead letters.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be redriven.")]
+Rate = Annotated[
+    int | None, typer.Option(min=1, max=100_000, metavar="N", help="At most N each second.")
+]
+Reason = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="Why; kept in the history. Required.")
+]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until it has ended.")]
+
 
 def redrive(
     context: typer.Context,
-    tasks: Annotated[
-        list[str] | None, typer.Argument(metavar="TASK", help="Tasks, by id or beginning.")
-    ] = None,
+    tasks: Tasks = None,
     *,
-    group: Annotated[
-        str | None,
-        typer.Option(metavar="GROUP", help="All of a group of `fleet dead-letters --groups`."),
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All dead letters.")] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be redriven.")
-    ] = False,
-    rate: Annotated[
-        int | None, typer.Option(min=1, max=100_000, metavar="N", help="At most N each second.")
-    ] = None,
-    reason: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Why; kept in the history. Required.")
-    ] = None,
-    requester: Annotated[
-        str | None, typer.Option(help="Who asks; default: the name of this user.")
-    ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended.")] = False,
-    timeout: Annotated[
-        float | None,
-        typer.Option(min=0, metavar="SECONDS", help="With --wait: at most so many seconds."),
-    ] = None,
+    group: Group = None,
+    everything: Everything = False,
+    dry_run: DryRun = False,
+    rate: Rate = None,
+    reason: Reason = None,
+    requester: Requester = None,
+    wait: Wait = False,
+    timeout: WaitSeconds = None,
     as_json: Json = False,
 ) -> None:
     """Have dead letters tried again.
@@ -60,8 +61,7 @@ def redrive(
     """
     from console import output
     from console.errors import Refused
-    from console.redriving import intake_of, new_job, selection
-    from console.render.queues import preview_table
+    from console.redriving import new_job, selection
     from console.submission import requested_by
 
     if timeout is not None and not wait:
@@ -74,16 +74,10 @@ def redrive(
         "reason": reason or "dry run",
         "per_second": rate,
     }
-    with intake_of(site) as intake:
-        if dry_run:
-            preview = intake.preview(asked)
-            if as_json:
-                output.answer_json(preview)
-                return
-            output.stdout().print(preview_table(preview))
-            refused = f"; {preview.refused} named are no dead letters" if preview.refused else ""
-            output.answer(f"\n{preview.total} would be redriven{refused}; nothing was done")
-            return
+    if dry_run:
+        _preview(site, asked, as_json=as_json)
+        return
+    with site.intake() as intake:
         job = intake.redrive(asked | {"job": new_job()})
     if wait:
         _wait(site, job.job, timeout, as_json=as_json)
@@ -91,6 +85,20 @@ def redrive(
         output.answer_json(job)
     else:
         output.answer(f"{job.job} redrives {job.total}; follow it with `fleet redrives {job.job}`")
+
+
+def _preview(site: "Site", asked: dict[str, Any], *, as_json: bool) -> None:
+    from console import output
+    from console.render.queues import preview_table
+
+    with site.intake() as intake:
+        preview = intake.preview(asked)
+    if as_json:
+        output.answer_json(preview)
+        return
+    output.stdout().print(preview_table(preview))
+    refused = f"; {preview.refused} named are no dead letters" if preview.refused else ""
+    output.answer(f"\n{preview.total} would be redriven{refused}; nothing was done")
 
 
 def _wait(site: "Site", job: str, timeout: float | None, *, as_json: bool) -> None:

@@ -4,34 +4,34 @@ from typing import Annotated
 
 import typer
 
-from console.commands.options import Every, Json, Watch
+from console.commands.options import Every, Json, Requester, Watch
 from console.session import session_of
+
+One = Annotated[
+    str | None, typer.Argument(metavar="REDRIVE", help="One of them, by id or beginning.")
+]
+Items = Annotated[bool, typer.Option("--items", help="What it chose, and what became of each.")]
+Cancel = Annotated[
+    bool, typer.Option("--cancel", help="Let it go no further; what is redriven stays so.")
+]
+Reason = Annotated[
+    str | None,
+    typer.Option("--reason", "-m", metavar="TEXT", help="With --cancel: why; kept. Required then."),
+]
+Most = Annotated[
+    int, typer.Option("--limit", min=1, max=100_000, metavar="N", help="At most so many.")
+]
 
 
 def redrives(
     context: typer.Context,
-    redrive: Annotated[
-        str | None, typer.Argument(metavar="REDRIVE", help="One of them, by id or beginning.")
-    ] = None,
+    redrive: One = None,
     *,
-    items: Annotated[
-        bool, typer.Option("--items", help="What it chose, and what became of each.")
-    ] = False,
-    cancel: Annotated[
-        bool, typer.Option("--cancel", help="Let it go no further; what is redriven stays so.")
-    ] = False,
-    requester: Annotated[
-        str | None, typer.Option(help="With --cancel: who asks; default: the name of this user.")
-    ] = None,
-    reason: Annotated[
-        str | None,
-        typer.Option(
-            "--reason", "-m", metavar="TEXT", help="With --cancel: why; kept. Required then."
-        ),
-    ] = None,
-    limit: Annotated[
-        int, typer.Option(min=1, max=100_000, metavar="N", help="At most so many.")
-    ] = 50,
+    items: Items = False,
+    cancel: Cancel = False,
+    requester: Requester = None,
+    reason: Reason = None,
+    limit: Most = 50,
     watch: Watch = False,
     every: Every = 1.0,
     as_json: Json = False,
@@ -53,7 +53,6 @@ def redrives(
     from console import output
     from console.errors import Refused
     from console.looking import Looking, show
-    from console.redriving import intake_of
     from console.render.queues import item_table, job_table
     from console.submission import requested_by
 
@@ -63,7 +62,7 @@ def redrives(
         raise Refused("say why, with --reason TEXT: others will ask")
     site = session_of(context).site()
     if redrive is not None and cancel:
-        with intake_of(site) as intake:
+        with site.intake() as intake:
             intake.cancel_redrive(redrive, requester or requested_by(), reason or "")
     with site.reader() as reader:
         job = None if redrive is None else reader.find_redrive(redrive)

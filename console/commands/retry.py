@@ -5,52 +5,53 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from console.commands.options import Json
+from console.commands.options import Json, Requester
 from console.session import session_of
 
 if TYPE_CHECKING:
+    from console.intake import Resent, Retried
     from console.site import Site
     from contracts.fact import JsonObject
+
+What = Annotated[
+    str,
+    typer.Argument(
+        metavar="TASK|MESSAGE", help="A task's id, or its unique beginning; or QUEUE/NUMBER."
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="A new value; JSON where it reads as such, else text.",
+    ),
+]
+Unset = Annotated[list[str] | None, typer.Option(metavar="PATH", help="A field to leave out.")]
+Body = Annotated[str | None, typer.Option(metavar="JSON", help="Of a message: a whole new body.")]
+Properties = Annotated[
+    list[str] | None,
+    typer.Option("--property", metavar="NAME=VALUE", help="Of a message: an application property."),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only check the edit and show how it differs.")
+]
+Reason = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="Why; kept in the history. Required.")
+]
 
 
 def retry(
     context: typer.Context,
-    what: Annotated[
-        str,
-        typer.Argument(
-            metavar="TASK|MESSAGE", help="A task's id, or its unique beginning; or QUEUE/NUMBER."
-        ),
-    ],
+    what: What,
     *,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="PATH=VALUE",
-            help="A new value; JSON where it reads as such, else text.",
-        ),
-    ] = None,
-    unset: Annotated[
-        list[str] | None, typer.Option(metavar="PATH", help="A field to leave out.")
-    ] = None,
-    body: Annotated[
-        str | None, typer.Option(metavar="JSON", help="Of a message: a whole new body.")
-    ] = None,
-    prop: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--property", metavar="NAME=VALUE", help="Of a message: an application property."
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only check the edit and show how it differs.")
-    ] = False,
-    reason: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Why; kept in the history. Required.")
-    ] = None,
-    requester: Annotated[
-        str | None, typer.Option(help="Who asks; default: the name of this user.")
-    ] = None,
+    set_: Set = None,
+    unset: Unset = None,
+    body: Body = None,
+    prop: Properties = None,
+    dry_run: DryRun = False,
+    reason: Reason = None,
+    requester: Requester = None,
     as_json: Json = False,
 ) -> None:
     """Try a failed task again with its payload edited, or send a dead-lettered message edited.
@@ -98,40 +99,31 @@ def retry(
 
 
 def _retry(site: "Site", task: str, asked: dict[str, Any], *, as_json: bool) -> None:
-    from console import output
-    from console.redriving import intake_of
-
-    with intake_of(site) as intake:
+    with site.intake() as intake:
         retried = intake.retry(task, asked)
-    if as_json:
-        output.answer_json(retried)
-        return
-    _tell(retried.edit)
-    if retried.dry_run:
-        output.answer("this can be done; nothing was")
-    else:
-        output.answer(
-            f"{retried.task} is queued as attempt {retried.attempt}; "
-            f"follow it with `fleet run {retried.run} --watch`"
-        )
+    done = (
+        f"{retried.task} is queued as attempt {retried.attempt}; "
+        f"follow it with `fleet run {retried.run} --watch`"
+    )
+    _told(retried, done, as_json=as_json)
 
 
 def _resend(
     site: "Site", message: tuple[str, int], asked: dict[str, Any], *, as_json: bool
 ) -> None:
-    from console import output
-    from console.redriving import intake_of
-
-    with intake_of(site) as intake:
+    with site.intake() as intake:
         resent = intake.resend(*message, asked)
+    _told(resent, f"sent to {resent.queue} as {resent.became}", as_json=as_json)
+
+
+def _told(answer: "Retried | Resent", done: str, *, as_json: bool) -> None:
+    from console import output
+
     if as_json:
-        output.answer_json(resent)
+        output.answer_json(answer)
         return
-    _tell(resent.edit)
-    if resent.dry_run:
-        output.answer("this can be done; nothing was")
-    else:
-        output.answer(f"sent to {resent.queue} as {resent.became}")
+    _tell(answer.edit)
+    output.answer("this can be done; nothing was" if answer.dry_run else done)
 
 
 def _tell(edit: "Iterable[JsonObject]") -> None:

@@ -4,32 +4,37 @@ from typing import Annotated
 
 import typer
 
-from console.commands.options import After, Every, Json, Watch
+from console.commands.options import (
+    After,
+    Every,
+    Json,
+    Limit,
+    OfPipeline,
+    OfTenant,
+    Since,
+    Until,
+    Watch,
+    WithText,
+)
 from console.session import session_of
-from contracts.states import RUN_STATES, State
+from contracts.states import RUN_STATES
+
+InState = Annotated[
+    str | None,
+    typer.Option("--state", help=f"Only runs in this state: {', '.join(sorted(RUN_STATES))}."),
+]
 
 
 def runs(
     context: typer.Context,
     *,
-    limit: Annotated[
-        int, typer.Option(min=1, max=10_000, metavar="N", help="At most so many.")
-    ] = 20,
-    state: Annotated[
-        str | None, typer.Option(help=f"Only runs in this state: {', '.join(sorted(RUN_STATES))}.")
-    ] = None,
-    pipeline: Annotated[str | None, typer.Option(help="Only runs of this pipeline.")] = None,
-    tenant: Annotated[str | None, typer.Option(help="Only runs of this tenant.")] = None,
-    text: Annotated[
-        str, typer.Option(help="Part of the id, the requester, the key or a parameter's value.")
-    ] = "",
-    since: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Submitted since: 90m, 24h, 7d ago, or a time in UTC."),
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Submitted before: the same.")
-    ] = None,
+    limit: Limit = 20,
+    state: InState = None,
+    pipeline: OfPipeline = None,
+    tenant: OfTenant = None,
+    text: WithText = "",
+    since: Since = None,
+    until: Until = None,
     after: After = None,
     watch: Watch = False,
     every: Every = 1.0,
@@ -50,34 +55,20 @@ def runs(
     """
     from console import output
     from console.errors import Refused
-    from console.looking import Looking, show
-    from console.parameters import maybe_time
+    from console.looking import Looking, rows_of, show
     from console.render.run import runs_table
+    from console.run_filter import run_filter
     from fleet.clock import SystemClock
-    from fleet.ledger.browse import RunFilter
-    from fleet.ledger.rows import RunRow
 
     if state is not None and state not in RUN_STATES:
         raise Refused(f"{state} is no state of a run: {', '.join(sorted(RUN_STATES))}")
-    clock = SystemClock()
-    wanted = RunFilter(
-        tenant=tenant,
-        pipeline=pipeline,
-        state=State(state) if state else None,
-        since=maybe_time(since, clock.now()),
-        until=maybe_time(until, clock.now()),
-        text=text,
+    wanted = run_filter(
+        pipeline=pipeline, tenant=tenant, text=text, since=since, until=until, state=state
     )
+    clock = SystemClock()
     with session_of(context).site().browser() as browser:
-
-        def look() -> tuple[RunRow, ...]:
-            page = browser.runs(wanted, after, limit)
-            if page.next is not None and not watch:
-                output.say(f"there are more: --after {page.next}")
-            return page.rows
-
         looking = Looking(
-            look=look,
+            look=lambda: rows_of(browser.runs(wanted, after, limit), watch=watch),
             draw=lambda rows: runs_table(
                 rows, clock.now(), plain=output.ascii_only(), wide=output.is_wide()
             ),

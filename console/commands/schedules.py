@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from console.commands.options import Json
+from console.commands.options import Flags, Json, Priority, Requester, SeenBy, Tenant
 from console.session import session_of
 
 if TYPE_CHECKING:
@@ -18,8 +18,26 @@ app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The schedule's name.")]
-Requester = Annotated[str | None, typer.Option(help="Who asks; default: the name of this user.")]
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; kept in the history.")]
+Cron = Annotated[
+    str, typer.Argument(metavar="CRON", help="Minute, hour, day, month, day of week; quoted.")
+]
+Pipeline = Annotated[str, typer.Argument(metavar="PIPELINE", help="The pipeline's name.")]
+Zone = Annotated[str, typer.Option(metavar="ZONE", help="IANA time zone of CRON.")]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param",
+        metavar="NAME=VALUE",
+        help="A parameter. {date}, {yesterday}, {month} and {time} are the scheduled time's.",
+    ),
+]
+CatchUp = Annotated[
+    str, typer.Option(metavar="RULE", help="For missed times: skip, once (one run), or all.")
+]
+Most = Annotated[
+    int, typer.Option(min=1, max=1000, metavar="N", help="With --catch-up all: at most N.")
+]
 
 
 @app.command("list")
@@ -35,54 +53,33 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
       fleet schedules list
       fleet schedules list --json
     """
-    from console import output
+    from console.looking import Looking, show
     from console.render.schedules import schedule_table
 
     with session_of(context).site().reader() as reader:
-        rows = reader.schedules()
-    if as_json:
-        output.answer_rows(rows)
-    elif rows:
-        output.stdout().print(schedule_table(rows))
-    else:
-        output.say("no schedules; `fleet schedules add --help` shows how to add one")
+        looking = Looking(
+            look=reader.schedules,
+            draw=schedule_table,
+            nothing="no schedules; `fleet schedules add --help` shows how to add one",
+        )
+        show(looking, as_json=as_json)
 
 
 @app.command()
 def add(
     context: typer.Context,
     name: Name,
-    cron: Annotated[
-        str, typer.Argument(metavar="CRON", help="Minute, hour, day, month, day of week; quoted.")
-    ],
-    pipeline: Annotated[str, typer.Argument(metavar="PIPELINE", help="The pipeline's name.")],
+    cron: Cron,
+    pipeline: Pipeline,
     *,
-    zone: Annotated[str, typer.Option(metavar="ZONE", help="IANA time zone of CRON.")] = "UTC",
-    param: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE",
-            help="A parameter. {date}, {yesterday}, {month} and {time} are the scheduled time's.",
-        ),
-    ] = None,
-    tenant: Annotated[str, typer.Option(help="Whose data it is.")] = "local",
-    audience: Annotated[
-        str, typer.Option(help="Who may see what is made: internal or tenant.")
-    ] = "internal",
-    priority: Annotated[
-        int, typer.Option(min=0, max=9, metavar="N", help="9 is the most urgent.")
-    ] = 5,
-    flag: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="An explicit permission, for example mutate."),
-    ] = None,
-    catch_up: Annotated[
-        str,
-        typer.Option(metavar="RULE", help="For missed times: skip, once (one run), or all."),
-    ] = "once",
-    most: Annotated[
-        int, typer.Option(min=1, max=1000, metavar="N", help="With --catch-up all: at most N.")
-    ] = 10,
+    zone: Zone = "UTC",
+    param: Parameters = None,
+    tenant: Tenant = "local",
+    audience: SeenBy = "internal",
+    priority: Priority = 5,
+    flag: Flags = None,
+    catch_up: CatchUp = "once",
+    most: Most = 10,
     requester: Requester = None,
     reason: Reason = "",
     as_json: Json = False,
@@ -105,7 +102,6 @@ def add(
     from console import output
     from console.errors import Refused
     from console.parameters import split_parameters, typed
-    from console.redriving import intake_of
     from console.submission import requested_by
 
     site = session_of(context).site()
@@ -124,7 +120,7 @@ def add(
     }
     if catch_up not in {"skip", "once", "all"}:
         raise Refused(f"--catch-up takes skip, once or all, not {catch_up!r}")
-    with intake_of(site) as intake:
+    with site.intake() as intake:
         given = split_parameters(tuple(param or ()))
         asked["parameters"] = typed(given, intake.parameters(pipeline))
         row = intake.put_schedule(name, asked)
@@ -156,13 +152,12 @@ def apply(
       fleet schedules apply schedules.yaml --reason "as reviewed"
     """
     from console import output
-    from console.redriving import intake_of
     from console.schedule_file import entries
     from console.submission import requested_by
 
     site = session_of(context).site()
     asked = entries(file)
-    with intake_of(site) as intake:
+    with site.intake() as intake:
         for entry in asked:
             entry |= {"requester": requester or requested_by(), "reason": reason}
             _tell(intake.put_schedule(entry["name"], entry), as_json=as_json)
@@ -261,11 +256,10 @@ def _switch(
     import json
 
     from console import output
-    from console.redriving import intake_of
     from console.submission import requested_by
 
     asked = {"requester": requester or requested_by(), "reason": reason}
-    with intake_of(session_of(context).site()) as intake:
+    with session_of(context).site().intake() as intake:
         told = intake.switch_schedule(name, action, asked)
     if as_json:
         output.answer(json.dumps(told))
@@ -298,23 +292,22 @@ def history(
       fleet schedules history nightly
       fleet schedules history nightly --changes
     """
-    from console import output
+    from console.looking import Looking, show
     from console.render.flow import audit_table
     from console.render.schedules import fire_table
 
+    nothing = f"nothing is known of a schedule {name}"
     with session_of(context).site().reader() as reader:
         if changes:
-            told = reader.audit("schedule", name, limit)
-            rows, table = [*told], audit_table(told)
-        else:
-            fires = reader.fires(name, limit)
-            rows, table = [*fires], fire_table(fires)  # type: ignore[list-item]  # rows of a kind
-    if as_json:
-        output.answer_rows(rows)
-    elif rows:
-        output.stdout().print(table)
-    else:
-        output.say(f"nothing is known of a schedule {name}")
+            changed = Looking(
+                look=lambda: reader.audit("schedule", name, limit),
+                draw=audit_table,
+                nothing=nothing,
+            )
+            show(changed, as_json=as_json)
+            return
+        fires = Looking(look=lambda: reader.fires(name, limit), draw=fire_table, nothing=nothing)
+        show(fires, as_json=as_json)
 
 
 def _tell(row: "ScheduleRow", *, as_json: bool) -> None:

@@ -4,59 +4,57 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.commands.options import Json
+from console.commands.options import Flags, Json, Priority, Requester, SeenBy, Tenant, WaitSeconds
 from console.session import session_of
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from console.site import Site
     from console.stack.running import Running
+    from console.submission import Asked
     from contracts.request import RunAccepted
+
+Pipeline = Annotated[str, typer.Argument(metavar="PIPELINE", help="The pipeline's name.")]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param",
+        metavar="NAME=VALUE",
+        help="A parameter; give it as often as needed. A source may be a folder or a URL.",
+    ),
+]
+Key = Annotated[str | None, typer.Option(help="Idempotency key: the same key is the same run.")]
+At = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="TIME",
+        help="Start no earlier: 2026-11-26T08:00+01:00, or 08:00 by this machine's clock.",
+    ),
+]
+In = Annotated[
+    str | None,
+    typer.Option("--in", metavar="SPAN", help="Start no earlier than in 45s, 30m, 2h, 1d12h."),
+]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait for the run to end.")]
 
 
 def submit(
     context: typer.Context,
-    pipeline: Annotated[str, typer.Argument(metavar="PIPELINE", help="The pipeline's name.")],
+    pipeline: Pipeline,
     *,
-    param: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE",
-            help="A parameter; give it as often as needed. A source may be a folder or a URL.",
-        ),
-    ] = None,
-    tenant: Annotated[str, typer.Option(help="Whose data it is.")] = "local",
-    audience: Annotated[
-        str, typer.Option(help="Who may see what is made: internal or tenant.")
-    ] = "internal",
-    key: Annotated[
-        str | None, typer.Option(help="Idempotency key: the same key is the same run.")
-    ] = None,
-    requester: Annotated[
-        str | None, typer.Option(help="Who asks; default: the name of this user.")
-    ] = None,
-    priority: Annotated[
-        int, typer.Option(min=0, max=9, metavar="N", help="9 is the most urgent.")
-    ] = 5,
-    flag: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="An explicit permission, for example mutate."),
-    ] = None,
-    at: Annotated[
-        str | None,
-        typer.Option(
-            "--at",
-            metavar="TIME",
-            help="Start no earlier: 2026-11-26T08:00+01:00, or 08:00 by this machine's clock.",
-        ),
-    ] = None,
-    after: Annotated[
-        str | None,
-        typer.Option("--in", metavar="SPAN", help="Start no earlier than in 45s, 30m, 2h, 1d12h."),
-    ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the run to end.")] = False,
-    timeout: Annotated[
-        float | None,
-        typer.Option(min=0, metavar="SECONDS", help="With --wait: at most so many seconds."),
-    ] = None,
+    param: Parameters = None,
+    tenant: Tenant = "local",
+    audience: SeenBy = "internal",
+    key: Key = None,
+    requester: Requester = None,
+    priority: Priority = 5,
+    flag: Flags = None,
+    at: At = None,
+    after: In = None,
+    wait: Wait = False,
+    timeout: WaitSeconds = None,
     as_json: Json = False,
 ) -> None:
     """Ask for a run of a pipeline.
@@ -74,23 +72,11 @@ def submit(
       fleet submit guarantee_report --param client=alder-health --tenant alder-health --key 2024
       fleet submit guarantee_report --param client=alder-health --tenant alder-health --in 2h
     """
-    from console import output
-    from console.errors import Refused, Unreachable
-    from console.stack.running import WORKERS, running_stack
-    from console.submission import Asked, ask, requested_by
-    from console.times import moment, span
-    from contracts.states import State
-    from fleet.clock import SystemClock
+    from console.errors import Refused
+    from console.submission import Asked, requested_by
 
-    site = session_of(context).site()
     if timeout is not None and not wait:
         raise Refused("--timeout needs --wait")
-    if at is not None and after is not None:
-        raise Refused("--at or --in, not both")
-    now = SystemClock().now()
-    start_at = None if at is None else moment(at, now)
-    if after is not None:
-        start_at = now + span(after)
     asked = Asked(
         pipeline=pipeline,
         words=tuple(param or ()),
@@ -100,8 +86,33 @@ def submit(
         requester=requester or requested_by(),
         priority=priority,
         flags=tuple(flag or ()),
-        start_at=start_at,
+        start_at=_start_at(at, after),
     )
+    _submit(session_of(context).site(), asked, wait=wait, timeout=timeout, as_json=as_json)
+
+
+def _start_at(at: str | None, after: str | None) -> "datetime | None":
+    from console.errors import Refused
+    from console.times import moment, span
+    from fleet.clock import SystemClock
+
+    if at is not None and after is not None:
+        raise Refused("--at or --in, not both")
+    now = SystemClock().now()
+    if after is not None:
+        return now + span(after)
+    return None if at is None else moment(at, now)
+
+
+def _submit(
+    site: "Site", asked: "Asked", *, wait: bool, timeout: float | None, as_json: bool
+) -> None:
+    from console import output
+    from console.errors import Unreachable
+    from console.stack.running import WORKERS, running_stack
+    from console.submission import ask
+    from contracts.states import State
+
     if not site.found and not wait:
         raise Unreachable(
             f"no stack is running in {site.settings.home}: start one with `fleet up`, "
@@ -118,14 +129,18 @@ def submit(
         elif as_json:
             output.answer_json(accepted)
         else:
-            word = "submitted" if accepted.created else f"there already, {accepted.state}"
-            if accepted.created and start_at is not None:
-                word += f", starts at {start_at:%Y-%m-%d %H:%M:%SZ}"
-            if accepted.created and accepted.state == State.HELD:
-                word = "held: its tenant's allowance has no room for it now"
-            output.answer(
-                f"{accepted.run} {word}; follow it with `fleet run {accepted.run} --watch`"
-            )
+            output.answer(_accepted(accepted, asked.start_at))
+
+
+def _accepted(accepted: "RunAccepted", start_at: "datetime | None") -> str:
+    from contracts.states import State
+
+    word = "submitted" if accepted.created else f"there already, {accepted.state}"
+    if accepted.created and start_at is not None:
+        word += f", starts at {start_at:%Y-%m-%d %H:%M:%SZ}"
+    if accepted.created and accepted.state == State.HELD:
+        word = "held: its tenant's allowance has no room for it now"
+    return f"{accepted.run} {word}; follow it with `fleet run {accepted.run} --watch`"
 
 
 def _wait(

@@ -86,6 +86,11 @@ def serve(app: FastAPI) -> None:
         )
         return page(visit, "tasks.html", run=detail, found=found)
 
+    _serve_comparison(app)
+    _serve_acts(app)
+
+
+def _serve_comparison(app: FastAPI) -> None:
     @app.get("/runs/{run}/compare")
     def compare_with_previous(visit: Visited, run: str) -> Response:
         """Looked for when somebody asks, not for each page of a run: it reads up to a hundred runs,
@@ -108,6 +113,8 @@ def serve(app: FastAPI) -> None:
             artifacts=sorted(pairs, key=lambda pair: (pair.same, pair.place, pair.name)),
         )
 
+
+def _serve_acts(app: FastAPI) -> None:
     @app.post("/runs/{run}/cancel")
     def cancel(visit: Visited, form: Acting, run: str) -> Response:
         detail = _found(visit, run)
