@@ -17,6 +17,7 @@ from contracts.artifact import ArtifactPointer
 from contracts.envelope import Envelope
 from contracts.fact import JsonObject
 
+_JSON = json.JSONEncoder(sort_keys=True)
 _FILES = TypeAdapter(dict[str, ArtifactPointer])
 
 
@@ -63,7 +64,7 @@ def promised_digest(
 ) -> str:
     """The digest from parts: `inputs` as `listed` by stage, `files` as `files_text`."""
     whole = [dict(head), deadline.astimezone(UTC).isoformat(), payload, inputs, files, gathers]
-    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_JSON.encode(whole).encode()).hexdigest()
 
 
 def listed(pointers: list[str]) -> str:

@@ -260,9 +260,9 @@ def recording(
 ) -> Record:
     """The record of an attempt: what it came to, and what follows by the retry rules."""
     outcome, now = attempted.outcome, site.clock.now()
-    rules = lane.retry.model_copy(
-        update={"max_attempts": claimed.max_attempts or lane.retry.max_attempts}
-    )
+    rules = lane.retry
+    if claimed.max_attempts not in {None, rules.max_attempts}:
+        rules = rules.model_copy(update={"max_attempts": claimed.max_attempts})
     verdict = decide(outcome, attempt=envelope.attempt, rules=rules, now=now, chance=site.chance())
     retry_at = None
     match verdict:
@@ -280,6 +280,7 @@ def recording(
     produced = outcome if isinstance(outcome, Produced) else Produced()
     return Record(
         task=envelope.task,
+        run=claimed.run,
         epoch=claimed.epoch,
         worker=site.worker,
         now=now,
@@ -309,6 +310,7 @@ async def written(record: Record, lease: Lease, site: Site) -> Recorded:
         except IllegalRecord as refused:
             record = Record(
                 task=record.task,
+                run=record.run,
                 epoch=record.epoch,
                 worker=record.worker,
                 now=record.now,

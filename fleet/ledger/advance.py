@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
@@ -24,7 +25,7 @@ from fleet.ledger.many import execute_many
 from fleet.ledger.moves import CHUNK, IDS, an_event, append_events, cancel_tasks, chunks
 from fleet.ledger.promise import PROMISED, USUAL, Promise, a_promise, rank_of
 from fleet.ledger.runs import RunFacts, facts_of
-from fleet.ledger.types import as_json
+from fleet.ledger.types import AnyRow, as_json
 
 _t = tables.task.c
 
@@ -34,16 +35,20 @@ _hold = (
     .values(open_tasks=tables.run.c.open_tasks)
 )
 
-_runs = select(
-    tables.run.c.run,
-    tables.run.c.state,
+STANDING = (
+    tables.run.c.state.label("run_state"),
     tables.run.c.failing,
-    tables.run.c.cancel_requested,
+    tables.run.c.cancel_requested.label("run_cancelled"),
     tables.run.c.tasks,
     tables.run.c.open_tasks,
-    tables.run.c.deadline,
+    tables.run.c.deadline.label("run_deadline"),
     tables.run.c.counted_day,
-).where(tables.run.c.run.in_(bindparam("runs", expanding=True)))
+)
+"""The columns of a run that `advance` goes by; whoever holds the runs may read them for it."""
+
+_runs = select(tables.run.c.run, *STANDING).where(
+    tables.run.c.run.in_(bindparam("runs", expanding=True))
+)
 
 _write_run = (
     update(tables.run)
@@ -124,22 +129,39 @@ class _Standing:
     def starts_nothing(self) -> bool:
         return self.failing is not None or self.cancelled
 
+    @property
+    def may_go_on(self) -> bool:
+        """Whether a task of it may wait for nothing more."""
+        return self.open_tasks > 0 and not self.starts_nothing
+
 
 def hold(connection: Connection, runs: Iterable[str]) -> None:
     """Keep other processes from advancing these runs until this transaction ends."""
+    if connection.dialect.name == "sqlite":
+        return  # a transaction that writes is alone there from its beginning
     for some in chunks(sorted(set(runs)), IDS):
         connection.execute(_hold, {"runs": some})
 
 
 def advance(
-    connection: Connection, closed: Sequence[Closed], runs: Iterable[str], now: datetime
+    connection: Connection,
+    closed: Sequence[Closed],
+    runs: Iterable[str],
+    now: datetime,
+    *,
+    read: Mapping[str, AnyRow] | None = None,
+    events: list[dict[str, Any]] | None = None,
 ) -> tuple[list[Promise], dict[str, State]]:
     """Apply what follows from `closed` for the held `runs` (which may be more than theirs).
+
+    `read`: for each run a row with STANDING, read since it is held. `events`: where to leave what
+    is to be appended; else it is appended here.
 
     Gives the promises to make, and the state of each run. Raises IllegalRecord when a stage fans
     out over discoveries that were not given; the transaction must then be undone.
     """
-    standings = _standings(connection, runs)
+    standings = _standings(connection, runs, read)
+    told: list[dict[str, Any]] = [] if events is None else events
     for one in closed:
         standings[one.run].closed.append(one)
     _count_down(connection, standings)
@@ -151,15 +173,18 @@ def advance(
             standing.open_tasks -= len(standing.closed)
     promises = queue_ready(
         connection,
-        [run for run, standing in standings.items() if not standing.starts_nothing],
+        [run for run, standing in standings.items() if standing.may_go_on],
         {
             run: (one.actor, one.traceparent)
             for run, standing in standings.items()
             for one in standing.closed
         },
         now,
+        events=told,
     )
-    _close_runs(connection, [s for s in standings.values() if s.closed], now)
+    _close_runs(connection, [s for s in standings.values() if s.closed], now, told)
+    if events is None:
+        append_events(connection, told)
     return promises, {run: standing.state for run, standing in standings.items()}
 
 
@@ -169,9 +194,11 @@ def queue_ready(
     causes: dict[str, tuple[str, str | None]],
     now: datetime,
     facts: Mapping[str, RunFacts] | None = None,
+    *,
+    events: list[dict[str, Any]] | None = None,
 ) -> list[Promise]:
     """Queue tasks of `runs` that wait for nothing more. `causes`: actor and traceparent by run.
-    `facts`: of the runs, where the caller has them.
+    `facts`: of the runs, where the caller has them. `events`: as of `advance`.
 
     At most CHUNK of them, so that one run's wide fan-out does not keep every other run's renewals
     waiting; the run's next completion or the next sweep goes on with the rest.
@@ -186,22 +213,23 @@ def queue_ready(
     execute_many(
         connection, _queue, [{"b_task": row.task, "b_now": later.get(row.run, now)} for row in rows]
     )
-    append_events(
-        connection,
-        [
-            an_event(
-                at=now,
-                run=row.run,
-                task=row.task,
-                actor=causes[row.run][0],
-                old=State.WAITING.value,
-                new=State.QUEUED.value,
-                detail=f"attempt {row.attempt}"
-                + (f" not before {later[row.run].isoformat()}" if row.run in later else ""),
-            )
-            for row in rows
-        ],
-    )
+    queued = [
+        an_event(
+            at=now,
+            run=row.run,
+            task=row.task,
+            actor=causes[row.run][0],
+            old=State.WAITING.value,
+            new=State.QUEUED.value,
+            detail=f"attempt {row.attempt}"
+            + (f" not before {later[row.run].isoformat()}" if row.run in later else ""),
+        )
+        for row in rows
+    ]
+    if events is None:
+        append_events(connection, queued)
+    else:
+        events += queued
     return [
         a_promise(row, not_before=later.get(row.run), traceparent=causes[row.run][1])
         for row in rows
@@ -245,22 +273,29 @@ def add_tasks(
         )
 
 
-def _standings(connection: Connection, runs: Iterable[str]) -> dict[str, _Standing]:
+def _standings(
+    connection: Connection, runs: Iterable[str], read: Mapping[str, AnyRow] | None
+) -> dict[str, _Standing]:
     wanted = sorted(set(runs))
     facts = facts_of(connection, wanted)
+    if read is None:
+        read = {
+            row.run: row
+            for some in chunks(wanted, IDS)
+            for row in connection.execute(_runs, {"runs": some})
+        }
     return {
-        row.run: _Standing(
-            facts=facts[row.run],
-            state=State(row.state),
+        run: _Standing(
+            facts=facts[run],
+            state=State(row.run_state),
             failing=None if row.failing is None else State(row.failing),
-            cancelled=row.cancel_requested,
+            cancelled=row.run_cancelled,
             tasks=row.tasks,
             open_tasks=row.open_tasks,
-            deadline=row.deadline,
+            deadline=row.run_deadline,
             counted=row.counted_day is not None,
         )
-        for some in chunks(wanted, IDS)
-        for row in connection.execute(_runs, {"runs": some})
+        for run, row in read.items()
     }
 
 
@@ -382,8 +417,12 @@ def _cancel_waiting(connection: Connection, standing: _Standing, now: datetime) 
     )
 
 
-def _close_runs(connection: Connection, standings: Sequence[_Standing], now: datetime) -> None:
-    events = []
+def _close_runs(
+    connection: Connection,
+    standings: Sequence[_Standing],
+    now: datetime,
+    events: list[dict[str, Any]],
+) -> None:
     for standing in standings:
         if standing.open_tasks == 0 and standing.state not in FINAL:
             new = standing.failing or State.SUCCEEDED
@@ -414,6 +453,5 @@ def _close_runs(connection: Connection, standings: Sequence[_Standing], now: dat
                 for standing in standings
             ],
         )
-    append_events(connection, events)
     if ended := [s.facts.run for s in standings if s.counted and s.state in FINAL]:
         settle(connection, ended)

@@ -34,18 +34,40 @@ def _plan(statement: UpdateBase, dialect: Dialect, keys: tuple[str, ...]) -> tup
     """The statement's text, and how a row becomes its parameters."""
     compiled = statement.compile(dialect=dialect, column_keys=list(keys))
     assert isinstance(compiled, SQLCompiler)
-    names = compiled.positiontup or ()
-    given = compiled.params
-    takes: list[Callable[[_Row], Any]] = []
-    for name in names:
+    # What the statement says itself stands among the parameters, too: taken from a row of its own.
+    said: dict[str, Any] = {}
+    order: list[str] = []
+    converted: list[tuple[int, Callable[[Any], Any]]] = []
+    for place, name in enumerate(compiled.positiontup or ()):
         bind = compiled.binds[name]
         convert = bind.type.dialect_impl(dialect).bind_processor(dialect)
         key = bind.key if bind.key in keys else name
         if key not in keys:
-            constant = given[name] if convert is None else convert(given[name])
-            takes.append(lambda _, constant=constant: constant)  # type: ignore[misc]
-        elif convert is None:
-            takes.append(operator.itemgetter(key))
-        else:
-            takes.append(lambda row, key=key, convert=convert: convert(row[key]))  # type: ignore[misc]
-    return str(compiled), lambda row: tuple([take(row) for take in takes])
+            given = compiled.params[name]
+            said[name] = given if convert is None else convert(given)
+        elif convert is not None:
+            converted.append((place, convert))
+        order.append(key)
+    return str(compiled), _preparing(order, said, converted)
+
+
+def _preparing(
+    order: Sequence[str],
+    said: Mapping[str, Any],
+    converted: Sequence[tuple[int, Callable[[Any], Any]]],
+) -> _Prepare:
+    if len(order) == 1:
+        return lambda row: _prepared([row[order[0]]], converted)
+    take = operator.itemgetter(*order)
+    if said:
+        return lambda row: _prepared([*take({**row, **said})], converted)
+    return lambda row: _prepared([*take(row)], converted)
+
+
+def _prepared(
+    values: list[Any], converted: Sequence[tuple[int, Callable[[Any], Any]]]
+) -> tuple[Any, ...]:
+    for place, convert in converted:
+        if values[place] is not None:
+            values[place] = convert(values[place])
+    return tuple(values)

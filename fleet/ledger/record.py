@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, func, insert, or_, select, true, u
 
 from contracts.states import FINAL, State, may_move
 from fleet.ledger import tables
-from fleet.ledger.advance import Closed, advance, hold
+from fleet.ledger.advance import STANDING, Closed, advance, hold
 from fleet.ledger.approvals import ask
 from fleet.ledger.errors import IllegalMove, IllegalRecord, LedgerError, StaleEpoch
 from fleet.ledger.fingerprints import fingerprint_of
@@ -64,8 +64,10 @@ _end = (
     )
 )
 
-_ended = select(*PROMISED, _t.epoch, _t.state, _t.token).where(
-    _t.task.in_(bindparam("tasks", expanding=True))
+_ended = (
+    select(*PROMISED, _t.epoch, _t.state, _t.token, *STANDING)
+    .join(tables.run, tables.run.c.run == _t.run)
+    .where(_t.task.in_(bindparam("tasks", expanding=True)))
 )
 
 _add_outputs = insert(tables.output)
@@ -80,13 +82,7 @@ def record(connection: Connection, records: Sequence[Record]) -> Sequence[Record
     answers: list[Recorded | LedgerError | None] = [_refusal(one) for one in records]
     allowed = [place for place, refusal in enumerate(answers) if refusal is None]
     tokens = {place: new_token() for place in allowed}
-    tasks = [records[place].task for place in allowed]
-    runs = {
-        row.run
-        for some in chunks(tasks, IDS)
-        for row in connection.execute(_runs_of, {"tasks": some})
-    }
-    hold(connection, runs)
+    hold(connection, _runs(connection, [records[place] for place in allowed]))
     records = _ended_with_their_runs(connection, records)
     rows = _moved(connection, [(records[place], tokens[place]) for place in allowed])
     won: dict[int, _Won] = {}
@@ -106,6 +102,16 @@ def record(connection: Connection, records: Sequence[Record]) -> Sequence[Record
         answers[place] = Recorded(outbox=outbox + woken, run_state=states[row.run])
         woken = ()
     return [answer for answer in answers if answer is not None]
+
+
+def _runs(connection: Connection, records: Sequence[Record]) -> set[str]:
+    """The runs of these records' tasks."""
+    untold = [one.task for one in records if one.run is None]
+    return {one.run for one in records if one.run is not None} | {
+        row.run
+        for some in chunks(untold, IDS)
+        for row in connection.execute(_runs_of, {"tasks": some})
+    }
 
 
 def _ended_with_their_runs(connection: Connection, records: Sequence[Record]) -> Sequence[Record]:
@@ -175,7 +181,7 @@ def _write_down(
     _close_attempts(connection, won)
     _add_artifacts(connection, won)
     ask(connection, won)
-    append_events(connection, [_event(one, row) for one, row in won])
+    events = [_event(one, row) for one, row in won]
     runs = dict.fromkeys(row.run for _, row in won)
     now = max(one.now for one, _ in won)
     retries = [
@@ -183,7 +189,9 @@ def _write_down(
         for one, row in won
         if one.state is State.RETRYING
     ]
-    ready, states = advance(connection, _closed(won), runs, now)
+    read = {row.run: row for _, row in won}
+    ready, states = advance(connection, _closed(won), runs, now, read=read, events=events)
+    append_events(connection, events)
     caused: dict[str, list[OutboxRow]] = {}
     for row in promise(connection, retries + ready, facts_of(connection, runs), now):
         caused.setdefault(row.envelope.run, []).append(row)

@@ -106,6 +106,8 @@ class Record(Fact):
     """How an attempt ended, and everything that it leaves behind."""
 
     task: str
+    run: str | None = None
+    """Of the task, as the claim told it; else it is looked up."""
     epoch: int
     worker: str
     now: AwareDatetime

@@ -1,8 +1,9 @@
 """What never changes about a run, read once a process: its graph, what every envelope repeats."""
 
 import functools
+from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,6 +23,8 @@ from fleet.ledger.types import AnyRow
 _KEPT = 16 * 1024 * 1024
 """Characters of the graphs that are kept, with some for each run; in memory it is more."""
 _SMALLEST = 1024
+_SHORT = 16 * 1024
+"""Characters of a graph that is remembered for other runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,93 +52,134 @@ class Kin:
     """The envelope's field, where the stage has any."""
 
 
-class RunFacts:
-    """One run's unchanging facts; each is read when it is first asked for, as most tasks of a short
-    run need few of them."""
+class Planned:
+    """A graph, and the kin of its stages as they are asked for. Runs of one plan share it."""
 
-    def __init__(
-        self,
-        *,
-        run: str,
-        traceparent: str | None,
-        graph: Callable[[], RunGraph],
-        head: Callable[[], dict[str, Any]],
-        lane_limits: Callable[[], dict[str, LaneLimits]],
-        start_at: Callable[[], datetime | None],
-    ) -> None:
-        self.run, self.traceparent = run, traceparent
-        self._graph, self._head, self._lane_limits = graph, head, lane_limits
-        self._start_at = start_at
-        self.kin: Mapping[str, Kin] = _KinTable(self)
-
-    @functools.cached_property
-    def graph(self) -> RunGraph:
-        return self._graph()
-
-    @functools.cached_property
-    def head(self) -> dict[str, Any]:
-        """What the envelopes of all its tasks share."""
-        return self._head()
-
-    @functools.cached_property
-    def start_at(self) -> datetime | None:
-        """No task of the run starts earlier."""
-        return self._start_at()
-
-    def max_attempts(self, lane: str) -> int:
-        return self._lane_limits().get(lane, LaneLimits()).max_attempts
+    def __init__(self, graph: RunGraph) -> None:
+        self.graph = graph
+        self.kin: Mapping[str, Kin] = _KinTable(graph)
 
 
 class _KinTable(dict[str, Kin]):
     """The kin of each stage, by name."""
 
-    def __init__(self, facts: RunFacts) -> None:
+    def __init__(self, graph: RunGraph) -> None:
         super().__init__()
-        self._facts = facts
+        self._graph = graph
 
     def __missing__(self, stage: str) -> Kin:
-        graph = self._facts.graph
-        self[stage] = kin = _kin(graph, graph.stage(stage))
+        self[stage] = kin = _kin(self._graph, self._graph.stage(stage))
         return kin
 
 
-def run_facts(
-    *,
-    run: str,
-    request: RunRequest,
-    graph: RunGraph,
-    admitted: Decision,
-    traceparent: str | None,
-    lane_limits: dict[str, LaneLimits],
-) -> RunFacts:
+class RunFacts(ABC):
+    """One run's unchanging facts; each is read when it is first asked for, as most tasks of a short
+    run need few of them."""
+
+    def __init__(self, run: str, traceparent: str | None) -> None:
+        self.run, self.traceparent = run, traceparent
+
+    @property
+    def graph(self) -> RunGraph:
+        return self.planned.graph
+
+    @property
+    def kin(self) -> Mapping[str, Kin]:
+        return self.planned.kin
+
+    @functools.cached_property
+    @abstractmethod
+    def planned(self) -> Planned:
+        """Its graph."""
+
+    @functools.cached_property
+    @abstractmethod
+    def head(self) -> dict[str, Any]:
+        """What the envelopes of all its tasks share."""
+
+    @property
+    @abstractmethod
+    def start_at(self) -> datetime | None:
+        """No task of the run starts earlier."""
+
+    @abstractmethod
+    def max_attempts(self, lane: str) -> int:
+        """What the lane allowed when the run was planned."""
+
+
+class SaidFacts(RunFacts):
     """The facts of a run, from what was said when it started."""
-    return RunFacts(
-        run=run,
-        traceparent=traceparent,
-        graph=lambda: graph,
-        head=lambda: _head(run, request, admitted.generation),
-        lane_limits=lambda: lane_limits,
-        start_at=lambda: request.start_at,
-    )
+
+    def __init__(
+        self,
+        run: str,
+        traceparent: str | None,
+        *,
+        request: RunRequest,
+        graph: RunGraph,
+        admitted: Decision,
+        lane_limits: dict[str, LaneLimits],
+    ) -> None:
+        super().__init__(run, traceparent)
+        self._request, self._graph, self._admitted = request, graph, admitted
+        self._lane_limits = lane_limits
+
+    @functools.cached_property
+    def planned(self) -> Planned:
+        return Planned(self._graph)
+
+    @functools.cached_property
+    def head(self) -> dict[str, Any]:
+        return _head(self.run, self._request, self._admitted.generation)
+
+    @property
+    def start_at(self) -> datetime | None:
+        return self._request.start_at
+
+    def max_attempts(self, lane: str) -> int:
+        return self._lane_limits.get(lane, LaneLimits()).max_attempts
 
 
-def _recorded_facts(row: AnyRow) -> RunFacts:
+class _RecordedFacts(RunFacts):
     """The facts of a run, from its row."""
-    request = functools.cache(lambda: RunRequest.model_validate_json(row.request))
-    return RunFacts(
-        run=row.run,
-        traceparent=row.traceparent,
-        graph=lambda: RunGraph.model_validate_json(row.graph),
-        head=lambda: _head(
-            row.run,
-            request(),
-            Decision.model_validate_json(row.admitted).generation,
-        ),
-        lane_limits=lambda: {
-            lane: LaneLimits.model_validate(limits) for lane, limits in row.lane_limits.items()
-        },
-        start_at=lambda: request().start_at,
-    )
+
+    def __init__(self, row: AnyRow) -> None:
+        super().__init__(row.run, row.traceparent)
+        self._row = row
+
+    @functools.cached_property
+    def planned(self) -> Planned:
+        return _planned(self._row.graph)
+
+    @functools.cached_property
+    def head(self) -> dict[str, Any]:
+        admitted = Decision.model_validate_json(self._row.admitted)
+        return _head(self.run, self._request, admitted.generation)
+
+    @property
+    def start_at(self) -> datetime | None:
+        return self._request.start_at
+
+    def max_attempts(self, lane: str) -> int:
+        limits = self._row.lane_limits.get(lane, {})
+        return LaneLimits.model_validate(limits).max_attempts
+
+    @functools.cached_property
+    def _request(self) -> RunRequest:
+        return RunRequest.model_validate_json(self._row.request)
+
+
+def _planned(text: str) -> Planned:
+    """The graph of a recorded run. Runs that were planned alike have the same text, and short ones
+    come by the thousand."""
+    return _planned_alike(text) if len(text) < _SHORT else _plan_of(text)
+
+
+def _plan_of(text: str) -> Planned:
+    return Planned(RunGraph.model_validate_json(text))
+
+
+_planned_alike = functools.lru_cache(maxsize=256)(_plan_of)
 
 
 def _head(run: str, request: RunRequest, generation: int) -> dict[str, Any]:
@@ -218,6 +262,6 @@ def facts_of(connection: Connection, runs: Iterable[str]) -> dict[str, RunFacts]
             found[run] = known
     for some in chunks(missing, IDS):
         for row in connection.execute(_of_runs, {"runs": some}):
-            found[row.run] = facts = _recorded_facts(row)
+            found[row.run] = facts = _RecordedFacts(row)
             cache.put(facts, _SMALLEST + len(row.graph))
     return found

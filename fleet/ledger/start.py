@@ -16,7 +16,7 @@ from fleet.ledger.held_runs import ask
 from fleet.ledger.moves import an_event, append_events
 from fleet.ledger.promise import promise
 from fleet.ledger.rows import NewRun
-from fleet.ledger.runs import run_facts
+from fleet.ledger.runs import SaidFacts
 
 _r = tables.run.c
 
@@ -109,12 +109,12 @@ def _start(connection: Connection, new: NewRun) -> RunAccepted | LedgerError:
     if state is State.HELD:
         ask(connection, new)
     if planned:
-        facts = run_facts(
-            run=new.run,
+        facts = SaidFacts(
+            new.run,
+            new.traceparent,
             request=request,
             graph=new.graph,
             admitted=new.admitted,
-            traceparent=new.traceparent,
             lane_limits=new.lane_limits,
         )
         add_tasks(connection, facts, planned, state=State.WAITING, deadline=new.deadline)

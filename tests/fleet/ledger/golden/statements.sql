@@ -444,7 +444,7 @@ SELECT run.run, run.request, run.graph, run.admitted, run.traceparent, run.lane_
 FROM run 
 WHERE run.run IN (?);
 
-SELECT run.run, run.state, run.failing, run.cancel_requested, run.tasks, run.open_tasks, run.deadline, run.counted_day 
+SELECT run.run, run.state AS run_state, run.failing, run.cancel_requested AS run_cancelled, run.tasks, run.open_tasks, run.deadline AS run_deadline, run.counted_day 
 FROM run 
 WHERE run.run IN (?);
 
@@ -608,8 +608,8 @@ SELECT task.task, task.run, task.stage, task.partition, task.kind, task.version,
 FROM task 
 WHERE task.task IN (?);
 
-SELECT task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.attempt, task.deadline, task.epoch, task.state, task.token 
-FROM task 
+SELECT task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.attempt, task.deadline, task.epoch, task.state, task.token, run.state AS run_state, run.failing, run.cancel_requested AS run_cancelled, run.tasks, run.open_tasks, run.deadline AS run_deadline, run.counted_day 
+FROM task JOIN run ON run.run = task.run 
 WHERE task.task IN (?);
 
 SELECT task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.attempt, task.deadline, task.state, task.epoch, task.max_attempts, task.cancel_requested, run.cancel_requested AS run_cancelled 
@@ -707,8 +707,6 @@ UPDATE redrive_job SET state=redrive_job.state WHERE redrive_job.job = ?;
 UPDATE run SET counted_tasks=?, counted_us=? WHERE run.run = ?;
 
 UPDATE run SET deadline=? WHERE run.run = ?;
-
-UPDATE run SET open_tasks=run.open_tasks WHERE run.run IN (?);
 
 UPDATE run SET state=?, failing=?, cancel_requested=?, open_tasks=?, ended=? WHERE run.run = ?;
 
