@@ -1,5 +1,6 @@
 """Decisions: what a policy gate said, by which rules, on which facts."""
 
+import functools
 from enum import StrEnum
 
 from contracts.artifact import Sha256
@@ -55,6 +56,11 @@ class Decision(Fact):
     bundle: Sha256
     """Digest of the rules that decided."""
     generation: int = 0
+
+    @functools.cached_property
+    def text(self) -> str:
+        """JSON without defaults, as it is recorded. Many tasks share a decision: made once."""
+        return self.model_dump_json(exclude_defaults=True)
 
     @property
     def allowed(self) -> bool:

@@ -4,6 +4,7 @@ One transaction, guarded by the epoch in the update itself. A stale epoch writes
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, or_, select, true, update
@@ -127,7 +128,7 @@ def _ended_with_their_runs(connection: Connection, records: Sequence[Record]) ->
         for row in connection.execute(_cancelled, {"tasks": some})
     }
     return [
-        one.model_copy(update={"state": State.CANCELLED, "retry_at": None})
+        replace(one, state=State.CANCELLED, retry_at=None)
         if one.task in cancelled and one.state not in FINAL
         else one
         for one in records
@@ -279,7 +280,7 @@ def _add_artifacts(connection: Connection, won: Sequence[_Won]) -> None:
             "epoch": row.epoch,
             "position": position,
             "recorded": one.now,
-            "decision": decision.model_dump_json(exclude_defaults=True),
+            "decision": decision.text,
         }
         for one, row in won
         for position, decision in enumerate(one.decisions)

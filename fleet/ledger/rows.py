@@ -3,9 +3,12 @@
 Frozen values. Times are aware and in UTC. The rows of the read side are ready for `--json`.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, Field, JsonValue, StringConstraints, model_validator
 
 from contracts.allowance import Allowance
 from contracts.artifact import ArtifactPointer
@@ -48,23 +51,28 @@ class NewRun(Fact):
 
 
 # --- an attempt -----------------------------------------------------------------------------------
+#
+# Plain dataclasses, without slots: every task is claimed and recorded, here and through the pipe of
+# a process that writes apart, and these are built and pickled in a fraction of a model's time.
 
 
-class Claim(Fact):
+@dataclass(frozen=True, kw_only=True)
+class Claim:
     """A worker asks for one attempt at one task."""
 
     task: str
-    attempt: int = Field(ge=1)
+    attempt: int
     worker: str
-    now: AwareDatetime
-    lease_until: AwareDatetime
+    now: datetime
+    lease_until: datetime
     digest: str = ""
     """contracts.promised.digest_of the envelope; empty from an older worker, and not compared."""
     slots: tuple[Slot, ...] = ()
     """What the task needs to run, by the limits of its lane and its pipeline."""
 
 
-class Claimed(Fact):
+@dataclass(frozen=True, kw_only=True)
+class Claimed:
     """The attempt is leased to the asker. `epoch` guards everything that it records."""
 
     task: str
@@ -81,7 +89,8 @@ WhyNot = Literal[
 ]
 
 
-class NotClaimed(Fact):
+@dataclass(frozen=True, kw_only=True)
+class NotClaimed:
     """Somebody else's, over, or never known: there is nothing to run."""
 
     task: str
@@ -102,7 +111,8 @@ class ApprovalAsked(Fact):
     expires: AwareDatetime
 
 
-class Record(Fact):
+@dataclass(frozen=True, kw_only=True)
+class Record:
     """How an attempt ended, and everything that it leaves behind."""
 
     task: str
@@ -110,7 +120,7 @@ class Record(Fact):
     """Of the task, as the claim told it; else it is looked up."""
     epoch: int
     worker: str
-    now: AwareDatetime
+    now: datetime
     state: State
     """One of the moves from `running`."""
     fault: Fault | None = None
@@ -122,8 +132,8 @@ class Record(Fact):
     """For `held`: the approval that it waits for."""
     partitions: tuple[str, ...] | None = None
     """What the stage discovered. Needed, though it may be empty, where a stage fans out over it."""
-    facts: JsonObject = {}
-    retry_at: AwareDatetime | None = None
+    facts: Mapping[str, JsonValue] = field(default_factory=dict)
+    retry_at: datetime | None = None
     """For `retrying`: not before this time."""
     traceparent: str | None = None
     """Of the attempt's span; the tasks that become ready continue it."""
@@ -142,7 +152,8 @@ class OutboxRow(Fact):
     not_before: AwareDatetime | None = None
 
 
-class Recorded(Fact):
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
     """`outbox`: rows that this record caused, to be relayed at once; at most RELAYED_AT_ONCE of
     them, the dispatcher relays the others."""
 

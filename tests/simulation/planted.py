@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Engine, text
 
@@ -39,7 +39,7 @@ class ForgetsTheEpoch(Ledger):
         query = text("SELECT epoch FROM task WHERE task = :task")
         with self.engine.connect() as connection:
             epoch = connection.execute(query, {"task": record_.task}).scalar_one()
-        return await super().record(record_.model_copy(update={"epoch": epoch}))
+        return await super().record(replace(record_, epoch=epoch))
 
 
 class AsksForNoSlot(Ledger):
@@ -48,7 +48,7 @@ class AsksForNoSlot(Ledger):
     keeper: LeaseKeeper
 
     async def claim(self, claim_: Claim) -> Claimed | NotClaimed:
-        return await super().claim(claim_.model_copy(update={"slots": ()}))
+        return await super().claim(replace(claim_, slots=()))
 
 
 def a_world(

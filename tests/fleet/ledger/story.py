@@ -117,7 +117,13 @@ async def claimed(
 
 
 def a_record(claim: Claimed, state: State = State.SUCCEEDED, **more: Any) -> Record:
-    given = {"task": claim.task, "epoch": claim.epoch, "worker": "w1", "now": NOW, "state": state}
+    given: dict[str, Any] = {
+        "task": claim.task,
+        "epoch": claim.epoch,
+        "worker": "w1",
+        "now": NOW,
+        "state": state,
+    }
     if state in {State.FAILED, State.DEAD, State.DENIED, State.RETRYING}:
         given["fault"] = FAULT
     return Record(**given | more)

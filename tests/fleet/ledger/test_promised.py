@@ -1,5 +1,6 @@
 """A claim brings the digest of its envelope: only what was promised is taken up."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ from tests.fleet.ledger.story import (
 
 async def brought(ledger: Ledger, envelope: Envelope) -> Claimed | NotClaimed:
     """A claim as a worker makes it."""
-    claim = a_claim(envelope).model_copy(update={"digest": digest_of(envelope)})
+    claim = replace(a_claim(envelope), digest=digest_of(envelope))
     return await ledger.claim(claim)
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def a_wide_graph(width: int) -> Any:
 
 
 def asks(envelope: Envelope, *slots: Slot, now: datetime = NOW, worker: str = "w1") -> Claim:
-    return a_claim(envelope, worker, now).model_copy(update={"slots": slots})
+    return replace(a_claim(envelope, worker, now), slots=slots)
 
 
 async def started(ledger: Ledger, width: int, tenant: str = "acme", priority: int = 5) -> Any:
