@@ -63,7 +63,7 @@ class PolicyGate:
     def decide_values(self, gate: Gate, values: Mapping[str, Any]) -> Decision:
         """The same for facts that nobody has checked yet: missing, unknown and misspelt ones are
         denied, with the reason, and not raised."""
-        return self._decided(gate, json.dumps(dict(values), default=_nothing))
+        return self._decided(gate, _JSON.encode(dict(values)))
 
     def _decide(self, gate: Gate, text: str) -> Decision:
         # Read back from the text: what is decided on is what is recorded, and a model that was
@@ -234,6 +234,9 @@ class PolicyGate:
 
 def _nothing(_: object) -> None:
     """What is no JSON value is no fact: null, which every gate refuses."""
+
+
+_JSON = json.JSONEncoder(default=_nothing)
 
 
 def _request(facts: AnyFacts, lane: str, context: JsonObject) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Pure types and one reader of text. The clock is an argument.
 
 import tomllib
 from datetime import datetime, time, timedelta
+from functools import lru_cache
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -44,10 +45,7 @@ class WorkingHours(StrictFact):
 
     def open_at(self, now: datetime) -> bool:
         """Whether `now` (aware) lies within them."""
-        there = now.astimezone(ZoneInfo(self.zone))
-        return _DAYS[there.weekday()] in self.days and (
-            self.begin <= there.strftime("%H:%M") < self.end
-        )
+        return _open_in_minute(self, int(now.timestamp()) // 60)
 
     def next_opening(self, now: datetime) -> datetime:
         """When they begin next, strictly after `now`; in the zone."""
@@ -59,6 +57,16 @@ class WorkingHours(StrictFact):
             if _DAYS[day.weekday()] in self.days and opening > now:
                 return opening
         raise AssertionError("a week has every day")
+
+
+@lru_cache(
+    maxsize=16
+)  # asked for every task, and the same for a whole minute: zones have no seconds
+def _open_in_minute(hours: WorkingHours, minute: int) -> bool:
+    there = datetime.fromtimestamp(60 * minute, ZoneInfo(hours.zone))
+    return _DAYS[there.weekday()] in hours.days and (
+        hours.begin <= there.strftime("%H:%M") < hours.end
+    )
 
 
 class Limits(StrictFact):

@@ -55,25 +55,38 @@ def run_span(tracer: Tracer, envelope: Envelope) -> "Current":
     return Current(span)
 
 
-def settle_span(tracer: Tracer, envelope: Envelope, delivery: Delivery) -> "Current":
-    """`settle <queue>`: the last thing that happens to a delivery."""
+def settle_span(tracer: Tracer, envelope: Envelope, delivery: Delivery) -> "Timed":
+    """`settle <queue>`: the last thing that happens to a delivery. Nothing in it asks for it."""
     of_task = {names.RUN: envelope.run, names.TASK: envelope.task}
     span = tracer.start_span(
         names.span_name("settle", delivery.queue),
         kind=SpanKind.CLIENT,
         attributes=of_task | _messaging("settle", delivery.queue),
     )
-    return Current(span)
+    return Timed(span)
 
 
-class Current:
-    """The span is the current one within the block, fails with it, and ends with it.
-
-    OpenTelemetry's own way goes through two generators for each span.
-    """
+class Timed:
+    """The span fails with the block, and ends with it."""
 
     def __init__(self, span: Span) -> None:
         self._span = span
+
+    def __enter__(self) -> Span:
+        return self._span
+
+    def __exit__(self, kind: object, fault: BaseException | None, stack: object) -> None:
+        if isinstance(fault, Exception):
+            self._span.record_exception(fault)
+            self._span.set_status(Status(StatusCode.ERROR, f"{type(fault).__name__}: {fault}"))
+        self._span.end()
+
+
+class Current(Timed):
+    """It is the current one within the block, too.
+
+    OpenTelemetry's own way goes through two generators for each span.
+    """
 
     def __enter__(self) -> Span:
         self._token = attach(set_span_in_context(self._span))
@@ -81,10 +94,7 @@ class Current:
 
     def __exit__(self, kind: object, fault: BaseException | None, stack: object) -> None:
         detach(self._token)
-        if isinstance(fault, Exception):
-            self._span.record_exception(fault)
-            self._span.set_status(Status(StatusCode.ERROR, f"{type(fault).__name__}: {fault}"))
-        self._span.end()
+        super().__exit__(kind, fault, stack)
 
 
 def outcome_attributes(record: Record) -> dict[str, str | list[str]]:

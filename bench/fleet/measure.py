@@ -147,11 +147,13 @@ def _spans(fleet: Fleet, wanted: int, *words: str) -> dict[str, dict[str, int]]:
     with sqlite3.connect(f"file:{fleet.home / 'ledger.db'}?mode=ro", uri=True) as ledger:
         while min(map(len, found.values())) < wanted and time.monotonic() < until:
             time.sleep(_LOOK)
-            for name, run, start in ledger.execute(
-                "SELECT name, run, start_ns FROM span WHERE run IS NOT NULL"
+            for name, run, start, within in ledger.execute(
+                "SELECT name, run, start_ns, within FROM span WHERE run IS NOT NULL"
             ):
-                if (of_word := found.get(name.split()[0])) is not None:
-                    of_word[run] = start
+                inner = [(one[2], one[4]) for one in json.loads(within or "[]")]
+                for each, began in ((name, start), *inner):
+                    if (of_word := found.get(each.split()[0])) is not None:
+                        of_word[run] = began
     return found
 
 

@@ -22,10 +22,11 @@ from contracts.decision import Cause, Decision, Gate, Reason, Verdict
 from contracts.ids import run_id, task_id
 from contracts.request import RunRequest
 from contracts.states import State
-from fleet.ledger import claim, notes, record, start, tables
+from fleet.ledger import claim, record, start, tables
 from fleet.ledger.database import open_engine
 from fleet.ledger.migrate import to_head
-from fleet.ledger.rows import Claim, NewRun, Record, SpanRow
+from fleet.ledger.rows import Claim, NewRun, Record
+from fleet.ledger.spans import FinishedSpan, add_spans
 
 _BATCH = 100
 _ROUNDS = 40
@@ -91,25 +92,12 @@ def _batch(engine: Engine, number: int) -> dict[str, float]:
         )
         for task in tasks
     ]
-    spans = tuple(
-        SpanRow(
-            trace_id=_trace(now, task),
-            span_id=f"{place:016x}",
-            name=name,
-            kind="internal",
-            start_ns=1,
-            end_ns=2,
-            attributes={"leaf.task": task},
-            task=task,
-        )
-        for task in tasks
-        for place, name in enumerate(("process lane-noop", "run bench.noop", "settle lane-noop"))
-    )
+    spans = tuple(_finished(now, None, task) for task in tasks)
     begun = [time.perf_counter()]
     steps: list[tuple[Callable[[Connection, Any], object], Any]] = [
         (claim.claim, claims),
         (record.record, records),
-        (notes.add_spans, [spans]),
+        (add_spans, [spans]),
     ]
     for operation, given in steps:
         with engine.begin() as connection:
@@ -181,21 +169,7 @@ def _fill(engine: Engine, rows: int) -> None:
                 }
                 for new in ("running", "succeeded")
             ]
-            spans += [
-                {
-                    "trace_id": _trace(when, task),
-                    "span_id": f"{place:016x}",
-                    "name": "process lane-noop",
-                    "kind": "internal",
-                    "start_ns": 1,
-                    "end_ns": 2,
-                    "status": "unset",
-                    "attributes": {"leaf.task": task},
-                    "run": run,
-                    "task": task,
-                }
-                for place in range(3)
-            ]
+            spans.append(vars(_finished(when, run, task)))
         with engine.begin() as connection:
             for table, told in (
                 (tables.task, tasks),
@@ -205,6 +179,27 @@ def _fill(engine: Engine, rows: int) -> None:
                 (tables.span, spans),
             ):
                 connection.execute(insert(table), told)
+
+
+def _finished(when: datetime, run: str | None, task: str) -> FinishedSpan:
+    """What a short task leaves in the trace store."""
+    return FinishedSpan(
+        trace_id=_trace(when, task),
+        span_id=f"{0:016x}",
+        parent_id=None,
+        name="process lane-noop",
+        kind="consumer",
+        start_ns=1,
+        end_ns=4,
+        status="unset",
+        attributes={"leaf.task": task},
+        run=run,
+        task=task,
+        within=[
+            [f"{place:016x}", f"{0:016x}", name, "internal", 2, 3, "unset", {}]
+            for place, name in enumerate(("run bench.noop", "settle lane-noop"), 1)
+        ],
+    )
 
 
 def _trace(when: datetime, task: str) -> str:

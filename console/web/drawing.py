@@ -10,8 +10,9 @@ from datetime import datetime
 
 from markupsafe import Markup
 
-from fleet.ledger.browse import RunAttempt, SpanTimes
+from fleet.ledger.browse import RunAttempt
 from fleet.ledger.rows import StageRow
+from fleet.ledger.spans import SpanTimes
 
 BOX_WIDTH, BOX_HEIGHT = 150, 46
 _GAP_X, _GAP_Y, _EDGE = 40, 14, 8

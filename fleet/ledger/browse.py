@@ -19,6 +19,7 @@ from fleet.ledger.database import open_reading_engine
 from fleet.ledger.errors import UnknownRow
 from fleet.ledger.paging import Page, below, cursor_of, time_of, values_of
 from fleet.ledger.rows import ArtifactRow, AttemptRow, RunRow, TaskRow
+from fleet.ledger.spans import SpanTimes, times_of
 from fleet.ledger.types import micros
 from fleet.ledger.views import an_attempt, run_fields, task_fields
 
@@ -54,18 +55,6 @@ class RunAttempt(AttemptRow):
     task: str
     stage: str
     partition: str
-
-
-class SpanTimes(Fact):
-    """When a span of a run was, and of which task; without what it says."""
-
-    span_id: str
-    parent_id: str | None
-    name: str
-    start_ns: int
-    end_ns: int
-    status: str
-    task: str | None
 
 
 class DeadMessage(Fact):
@@ -255,13 +244,13 @@ class LedgerBrowser:
         elsewhere."""
         s = tables.span.c
         query = (
-            select(*(s[name] for name in SpanTimes.model_fields))
+            select(*(s[name] for name in SpanTimes.model_fields), s.within)
             .where(s.trace_id == trace_id, s.run == run)
             .order_by(s.start_ns, s.span_id)
             .limit(limit)
         )
         with self._engine.connect() as connection:
-            return [SpanTimes.model_validate(row._asdict()) for row in connection.execute(query)]
+            return times_of(connection.execute(query))[:limit]
 
     def dead_tasks(self, group: str, cursor: str | None = None, limit: int = 50) -> Page[TaskRow]:
         """The tasks that stand dead with one fingerprint, by stage; those of cancelled runs too,

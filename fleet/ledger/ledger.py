@@ -61,6 +61,7 @@ from fleet.ledger.rows import (
     Swept,
     Woken,
 )
+from fleet.ledger.spans import FinishedSpan, add_spans, alone
 from fleet.ledger.votes import Vote, Voted
 from fleet.ledger.writer import LedgerWriter, Writer
 
@@ -422,12 +423,12 @@ class Ledger:
 
     async def add_spans(self, spans: Sequence[SpanRow]) -> None:
         """Add finished spans to the local trace store."""
-        await self._writer.submit(notes.add_spans, tuple(spans))
+        await self._writer.submit(add_spans, tuple(map(alone, spans)))
 
-    def put_spans(self, spans: Sequence[SpanRow], lost: Callable[[Exception], None]) -> None:
+    def put_spans(self, spans: Sequence[FinishedSpan], lost: Callable[[Exception], None]) -> None:
         """As `add_spans`, from any thread and without waiting; `lost` is told why they are not
         there."""
-        self._writer.post(notes.add_spans, tuple(spans), lost)
+        self._writer.post(add_spans, tuple(spans), lost)
 
 
 def _nothing(_: Connection, asked: Sequence[None]) -> Sequence[None]:

@@ -1,4 +1,4 @@
-"""Notes that move nothing: workers that are alive, messages not taken, spans of the trace store."""
+"""Notes that move nothing: workers that are alive, messages not taken."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +11,7 @@ from contracts.fact import JsonObject
 from contracts.fingerprint import fingerprint
 from fleet.ledger import tables
 from fleet.ledger.errors import LedgerError
-from fleet.ledger.many import execute_many
-from fleet.ledger.moves import chunks
-from fleet.ledger.rows import DeadLetter, SpanRow
+from fleet.ledger.rows import DeadLetter
 from fleet.telemetry.redact import redacted
 
 _w, _d = tables.worker.c, tables.dead_letter.c
@@ -29,8 +27,6 @@ _see = (
     )
     .returning(_w.drain_asked)
 )
-
-_add_spans = insert(tables.span)
 
 _noted = select(_d.message_id).where(
     _d.queue == bindparam("queue"),
@@ -90,13 +86,3 @@ def note_dead_letters(
             told["fingerprint"] = fingerprint(told["reason"], told["description"])
             connection.execute(insert(tables.dead_letter), told)
     return [None] * len(letters)
-
-
-def add_spans(
-    connection: Connection, batches: Sequence[tuple[SpanRow, ...]]
-) -> Sequence[LedgerError | None]:
-    """Add finished spans."""
-    rows = [vars(span) for spans in batches for span in spans]
-    for some in chunks(rows):
-        execute_many(connection, _add_spans, some)
-    return [None] * len(batches)

@@ -57,6 +57,7 @@ from fleet.ledger.schedules import (
     fires_of,
     one_schedule,
 )
+from fleet.ledger.spans import unfolded
 from fleet.ledger.tenants import TenantRow, tenants
 from fleet.ledger.views import (
     an_attempt,
@@ -431,11 +432,11 @@ class LedgerReader:
     def spans(self, trace_id: str, task: str | None = None) -> list[SpanRow]:
         """The spans of one trace, or those of one task of it, in the order they began."""
         s = tables.span.c
-        query = select(tables.span).where(s.trace_id == trace_id).order_by(s.start_ns, s.span_id)
+        query = select(tables.span).where(s.trace_id == trace_id)
         if task is not None:
             query = query.where(s.task == task)
         with self._engine.connect() as connection:
-            return [SpanRow.model_validate(row._asdict()) for row in connection.execute(query)]
+            return unfolded(connection.execute(query))
 
     def _find(self, what: str, column: ColumnElement[str], prefix: str) -> str:
         # A range, and not LIKE: it uses the key's index and takes % and _ for what they are.

@@ -501,5 +501,7 @@ span = Table(
     Column("attributes", Json, nullable=False),
     Column("run", key()),
     Column("task", key()),
+    # Spans that ended within it, folded; see fleet.ledger.spans.
+    Column("within", Json),
     sqlite_with_rowid=False,
 )

@@ -27,6 +27,10 @@ def redacted(text: str) -> str:
     """`text` without secrets and without places on this machine, at most 8,192 characters."""
     if _ID.fullmatch(text):
         return text
+    return _remembered(text) if len(text) < _SHORT else _redacted(text)
+
+
+def _redacted(text: str) -> str:
     cut = text[:_LONGEST] + "…" if len(text) > _LONGEST else text
     found = sorted((start, -end, kind) for kind, start, end in secrets_in(cut, this_machine()))
     if not found:
@@ -89,13 +93,10 @@ def _redacted_value(value: object) -> JsonValue:
         return value
     if isinstance(value, (list, tuple)):
         return [_redacted_value(item) for item in value]
-    text = str(value)
-    if _ID.fullmatch(text):
-        return text
-    return _remembered(text) if len(text) < _SHORT else redacted(text)
+    return redacted(str(value))
 
 
 @lru_cache(maxsize=2048)
 def _remembered(text: str) -> str:
     """Names of lanes, stages and queues come again with every span."""
-    return redacted(text)
+    return _redacted(text)

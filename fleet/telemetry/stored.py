@@ -1,8 +1,8 @@
 """Spans on their way into the local trace store.
 
-Each becomes a row as it ends, redacted; rows go to the store together, when there are many or after
-a second. The log lines of one that goes on are not kept waiting for its end: they go ahead, as rows
-of their own. The store takes them without anybody waiting, and no thread is needed: one would take
+Each that is handed over becomes a row, with those within it, redacted; rows go to the store
+together, when there are many or after a second. The log lines of one that goes on are not kept
+waiting for its end: they go ahead, as rows of their own. The store takes them without anybody waiting, and no thread is needed: one would take
 the interpreter's lock from the event loop for milliseconds at a time.
 """
 
@@ -16,9 +16,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.trace import Event
+from opentelemetry.trace import SpanKind, StatusCode
 
-from fleet.ledger.rows import SpanRow
+from contracts.fact import JsonObject
+from fleet.ledger.spans import SHARED, FinishedSpan, Inner
 from fleet.telemetry import names
 from fleet.telemetry.lines import EVENT, kept
 from fleet.telemetry.redact import redacted, redacted_values
@@ -30,6 +32,8 @@ _EVERY = 1.0
 _LONGEST_WAIT = 30.0
 """Seconds between two rows with log lines of one span that goes on."""
 _STACK = "exception.stacktrace"
+_KINDS = {kind: kind.name.lower() for kind in SpanKind}
+_STATUSES = {code: code.name.lower() for code in StatusCode}
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +41,7 @@ _log = logging.getLogger(__name__)
 class SpanStore(Protocol):
     """Where spans are kept: the ledger is one."""
 
-    def put_spans(self, spans: Sequence[SpanRow], lost: Callable[[Exception], None]) -> None:
+    def put_spans(self, spans: Sequence[FinishedSpan], lost: Callable[[Exception], None]) -> None:
         """Keep these spans, without waiting; `lost` is told why they are not. From any thread."""
 
 
@@ -48,17 +52,18 @@ class StoredSpans:
     def __init__(self, store: SpanStore, every: float = _EVERY) -> None:
         self._store, self._every = store, every
         self._telling: dict[LocalSpan, _Pace] = {}
-        self._rows: deque[SpanRow] = deque()  # appended to and taken from without a lock
+        self._rows: deque[FinishedSpan] = deque()  # appended to and taken from without a lock
         self._timed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         with contextlib.suppress(RuntimeError):
             self._loop = asyncio.get_running_loop()
 
-    def on_end(self, span: ReadableSpan) -> None:
-        """Take one."""
+    def on_end(self, span: LocalSpan) -> None:
+        """Take one, and those within it."""
         if self._telling:
-            self._telling.pop(span, None)  # type: ignore[call-overload]  # of the local tracer
-        self._rows.append(span_row(span))
+            for one in (span, *span.within):
+                self._telling.pop(one, None)
+        self._rows.append(finished(span))
         if len(self._rows) >= _BATCH:
             self.force_flush()
         else:
@@ -73,7 +78,7 @@ class StoredSpans:
 
     def force_flush(self) -> None:
         """Give the store what there is."""
-        rows: list[SpanRow] = []
+        rows: list[FinishedSpan] = []
         with contextlib.suppress(IndexError):
             while True:
                 rows.append(self._rows.popleft())
@@ -119,47 +124,67 @@ def _lost(many: int, why: Exception) -> None:
     _log.warning("%d spans were lost: %s", many, why)
 
 
-def span_row(span: ReadableSpan) -> SpanRow:
+def finished(span: LocalSpan) -> FinishedSpan:
     """A finished span as a row, redacted. An exception leaves its type and message, no stack."""
-    attributes = redacted_values(span.attributes or {})
-    events = span.events
-    for event in events:
-        if event.name == "exception":
-            attributes |= redacted_values(without_stack(event))
-    attributes[names.SERVICE] = str(span.resource.attributes.get(names.SERVICE, ""))
-    if events:
-        attributes |= kept(events, span.dropped_events)
+    attributes = _attributes(span)
+    attributes[names.SERVICE] = span.service
     run, task = attributes.get(names.RUN), attributes.get(names.TASK)
-    context = span.get_span_context()
-    return SpanRow(
-        trace_id=f"{context.trace_id:032x}" if context else "",
-        span_id=f"{context.span_id:016x}" if context else "",
-        parent_id=f"{span.parent.span_id:016x}" if span.parent else None,
+    return FinishedSpan(
+        trace_id=f"{span.trace_id:032x}",
+        span_id=f"{span.span_id:016x}",
+        parent_id=None if span.parent_id is None else f"{span.parent_id:016x}",
         name=redacted(span.name),
-        kind=span.kind.name.lower(),
+        kind=_KINDS[span.kind],
         start_ns=span.start_time or 0,
         end_ns=span.end_time or 0,
-        status=span.status.status_code.name.lower(),
+        status=_STATUSES[span.status.status_code],
         attributes=attributes,
         run=str(run) if run else None,
         task=str(task) if task else None,
+        within=[_inner(one) for one in span.within] or None,
     )
 
 
-def lines_ahead(span: LocalSpan) -> list[SpanRow]:
+def _inner(span: LocalSpan) -> Inner:
+    return [
+        f"{span.span_id:016x}",
+        f"{span.parent_id:016x}",
+        redacted(span.name),
+        _KINDS[span.kind],
+        span.start_time,
+        span.end_time,
+        _STATUSES[span.status.status_code],
+        _attributes(span, without=SHARED),
+    ]
+
+
+def _attributes(span: LocalSpan, without: Sequence[str] = ()) -> JsonObject:
+    told = span.attributes or {}
+    if without:
+        told = {name: value for name, value in told.items() if name not in without}
+    attributes = redacted_values(told)
+    if events := span.events:
+        for event in events:
+            if event.name == "exception":
+                attributes |= redacted_values(without_stack(event))
+        attributes |= kept(events, span.dropped_events)
+    return attributes
+
+
+def lines_ahead(span: LocalSpan) -> list[FinishedSpan]:
     """What a span that goes on has logged since it was last asked, as a row beneath it."""
     events, before = span.take_events(EVENT)
     lines = kept(events, before)
-    context, facts = span.get_span_context(), span.attributes or {}
+    facts = span.attributes or {}
     if not lines:
         return []
     run, task = (str(facts.get(name, "")) or None for name in (names.RUN, names.TASK))
-    attempt = {name: facts[name] for name in (names.ATTEMPT,) if name in facts}
+    attempt = redacted_values({name: facts[name] for name in (names.ATTEMPT,) if name in facts})
     return [
-        SpanRow(
-            trace_id=f"{context.trace_id:032x}",
+        FinishedSpan(
+            trace_id=f"{span.trace_id:032x}",
             span_id=f"{random.getrandbits(64):016x}",
-            parent_id=f"{context.span_id:016x}",
+            parent_id=f"{span.span_id:016x}",
             name=names.LINES,
             kind="internal",
             start_ns=events[0].timestamp,

@@ -18,7 +18,7 @@ from opentelemetry.metrics import Meter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import Link, Status, Tracer
 
@@ -28,7 +28,7 @@ from fleet.telemetry.measures import DeliveryMeasures
 from fleet.telemetry.metrics_page import MetricsPage
 from fleet.telemetry.redact import redacted, redacted_values
 from fleet.telemetry.stored import SpanStore, StoredSpans, without_stack
-from fleet.telemetry.tracer import LocalTracer
+from fleet.telemetry.tracer import LocalSpan, LocalTracer
 
 _OTLP = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _OTLP_METRICS = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -87,7 +87,7 @@ class Telemetry:
             self._batches = StoredSpans(to)
             self.tracer = LocalTracer(
                 resource,
-                _each(self._batches.on_end, *(each.on_end for each in measures)),
+                _each(self._batches.on_end, *map(_with_those_within, measures)),
                 self._batches.on_event,
             )
 
@@ -169,11 +169,19 @@ def start_telemetry(
     return Telemetry(service, store, readers=readers, metrics_at=metrics_at)
 
 
-def _each(*takers: Callable[[ReadableSpan], None]) -> Callable[[ReadableSpan], None]:
+def _with_those_within(measures: SpanProcessor) -> Callable[[LocalSpan], None]:
+    def take(span: LocalSpan) -> None:
+        for one in (*span.within, span):
+            measures.on_end(one)
+
+    return take
+
+
+def _each(*takers: Callable[[LocalSpan], None]) -> Callable[[LocalSpan], None]:
     if len(takers) == 1:
         return takers[0]
 
-    def take(span: ReadableSpan) -> None:
+    def take(span: LocalSpan) -> None:
         for taker in takers:
             taker(span)
 

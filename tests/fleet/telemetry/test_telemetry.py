@@ -13,6 +13,7 @@ from fleet.errors import FleetError
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
 from fleet.ledger.rows import SpanRow
+from fleet.ledger.spans import FinishedSpan, unfolded
 from fleet.telemetry import names
 from fleet.telemetry.context import context_of, traceparent_of
 from fleet.telemetry.telemetry import start_telemetry
@@ -26,11 +27,11 @@ class Kept:
         self.rows: list[SpanRow] = []
         self.fault = fault
 
-    def put_spans(self, spans: Sequence[SpanRow], lost: Callable[[Exception], None]) -> None:
+    def put_spans(self, spans: Sequence[FinishedSpan], lost: Callable[[Exception], None]) -> None:
         if self.fault is not None:
             lost(self.fault)
         else:
-            self.rows += spans
+            self.rows += unfolded(spans)
 
 
 class Collector(ThreadingHTTPServer):
@@ -93,7 +94,7 @@ def test_a_span_becomes_a_row() -> None:
     ):
         pass
 
-    inner, root = kept.rows
+    root, inner = kept.rows
     context = outer.get_span_context()
     assert (root.trace_id, root.span_id) == (f"{context.trace_id:032x}", f"{context.span_id:016x}")
     assert (inner.trace_id, inner.parent_id, root.parent_id) == (root.trace_id, root.span_id, None)
@@ -127,7 +128,7 @@ def test_a_malformed_traceparent_begins_a_trace(traceparent: str | None) -> None
     ):
         telemetry.tracer.start_span("process", context=context_of(traceparent)).end()
 
-    inner, outer = kept.rows
+    outer, inner = kept.rows
     assert inner.parent_id is None
     assert inner.trace_id != outer.trace_id
 

@@ -521,9 +521,9 @@ SELECT slot_key.[key], slot_key.turn
 FROM slot_key 
 WHERE slot_key.[key] IN (?);
 
-SELECT span.trace_id, span.span_id, span.parent_id, span.name, span.kind, span.start_ns, span.end_ns, span.status, span.attributes, span.run, span.task 
+SELECT span.trace_id, span.span_id, span.parent_id, span.name, span.kind, span.start_ns, span.end_ns, span.status, span.attributes, span.run, span.task, span.within 
 FROM span 
-WHERE span.trace_id = ? ORDER BY span.start_ns, span.span_id;
+WHERE span.trace_id = ?;
 
 SELECT stretch.submitted, stretch.run 
 FROM (SELECT TOP ? run.run AS run, run.pipeline AS pipeline, run.tenant AS tenant, run.requester AS requester, run.state AS state, run.tasks AS tasks, run.open_tasks AS open_tasks, run.submitted AS submitted, run.ended AS ended, run.deadline AS deadline, run.request AS request 

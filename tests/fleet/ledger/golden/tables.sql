@@ -474,3 +474,9 @@ CREATE INDEX ix_worker_drained ON worker (drain_asked) WHERE drain_asked IS NOT 
 
 UPDATE alembic_version SET version_num='0011' WHERE alembic_version.version_num = '0010';
 
+-- Running upgrade 0011 -> 0012
+
+ALTER TABLE span ADD within NVARCHAR(max) NULL;
+
+UPDATE alembic_version SET version_num='0012' WHERE alembic_version.version_num = '0011';
+
