@@ -2,8 +2,9 @@
 
 Each that is handed over becomes a row, with those within it, redacted; rows go to the store
 together, when there are many or after a second. The log lines of one that goes on are not kept
-waiting for its end: they go ahead, as rows of their own. The store takes them without anybody waiting, and no thread is needed: one would take
-the interpreter's lock from the event loop for milliseconds at a time.
+waiting for its end: they go ahead, as rows of their own. The store takes them without anybody
+waiting, and no thread is needed: one would take the interpreter's lock from the event loop for
+milliseconds at a time.
 """
 
 import asyncio
