@@ -193,16 +193,19 @@ def _summed(
     c = dead.c
     hour = type_coerce(c.at, BigInteger) // _HOUR
     recent = case((c.at > now - timedelta(hours=HOURS), hour), else_=null()).label("hour")
+    told = select(c.fingerprint, c.place, c.at, recent)
+    # Grouped by a column of a query within: in `GROUP BY` a parameter is another one to SQL Server
+    # than the same in the list of columns, which it then refuses.
+    hourly = (told if group is None else told.where(c.fingerprint == group)).subquery("hourly")
+    h = hourly.c
     query: Select[Any] = select(
-        c.fingerprint,
-        c.place,
-        recent,
+        h.fingerprint,
+        h.place,
+        h.hour,
         func.count().label("dead"),
-        func.min(c.at).label("first"),
-        func.max(c.at).label("last"),
-    ).group_by(c.fingerprint, c.place, recent)
-    if group is not None:
-        query = query.where(c.fingerprint == group)
+        func.min(h.at).label("first"),
+        func.max(h.at).label("last"),
+    ).group_by(h.fingerprint, h.place, h.hour)
     latest = int(now.timestamp()) // 3600
     hours = range(latest - HOURS + 1, latest + 1)
     found: defaultdict[str, _Sums] = defaultdict(lambda: _Sums(hours))

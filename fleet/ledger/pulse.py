@@ -116,10 +116,15 @@ class Pulse:
     def ended(self, since: datetime, until: datetime) -> list[Ended]:
         """What ended from `since` to before `until`, by lane and minute."""
         minute = type_coerce(_t.ended, BigInteger) // _MINUTE
-        query = (
-            select(_t.lane, minute.label("minute"), _t.state, func.count().label("tasks"))
+        # Of a query within: SQL Server refuses what is grouped by an expression with a parameter.
+        told = (
+            select(_t.lane, minute.label("minute"), _t.state)
             .where(tables.ENDED, _t.ended >= since, _t.ended < until)
-            .group_by(_t.lane, minute, _t.state)
+            .subquery("told")
+        )
+        c = told.c
+        query = select(c.lane, c.minute, c.state, func.count().label("tasks")).group_by(
+            c.lane, c.minute, c.state
         )
         found: dict[tuple[str, int], dict[State, int]] = {}
         with self._engine.connect() as connection:

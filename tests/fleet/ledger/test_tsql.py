@@ -32,6 +32,14 @@ def test_statements_keep_to_what_every_database_has() -> None:
         assert parsed(text).find(exp.Merge, exp.OnConflict) is None, text
 
 
+def test_nothing_is_grouped_by_a_parameter() -> None:
+    """Each `?` is a parameter of its own to SQL Server: what is grouped by one is then not what the
+    list of columns has, and is refused (8120)."""
+    for text in kept(STATEMENTS):
+        for clause in parsed(text).find_all(exp.Group):
+            assert clause.find(exp.Placeholder) is None, text
+
+
 def test_no_statement_outgrows_the_parameters_of_sql_server() -> None:
     """Outside of lists, which are cut to 500, none comes near 2,100 parameters."""
     assert max(text.count("?") for text in kept(STATEMENTS)) < 1000

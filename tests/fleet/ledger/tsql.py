@@ -2,7 +2,7 @@
 
 While the ledger's tests run, every statement that reaches a database is compiled for SQL Server as
 well. One that is not in the file fails its test, so that nobody changes what production is told
-without seeing it.
+without seeing it. What only dispatcher and console ask for is written down as well.
 """
 
 import io
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, TextClause
+from sqlalchemy import Connection, Engine, TextClause, event
 from sqlalchemy.dialects.mssql import pyodbc
 
 import fleet.ledger
@@ -80,12 +80,28 @@ def migrations() -> str:
     return re.sub(r"\n\n+", "\n\n", buffer.getvalue()).strip() + "\n\n"
 
 
+class Everywhere:
+    """A plugin: sees all that a run of tests tells a ledger, whichever suite it is of."""
+
+    def pytest_sessionstart(self) -> None:
+        event.listen(Engine, "before_cursor_execute", self._seen)
+
+    def pytest_sessionfinish(self) -> None:
+        event.remove(Engine, "before_cursor_execute", self._seen)
+
+    def _seen(self, *told: Any) -> None:
+        see(*told)  # the ledger's own tests listen by `see`, and stop after each
+
+
 def main() -> int:
-    """Run the ledger's tests on SQLite and write down what they said."""
+    """Run the tests that speak to a ledger, on SQLite, and write down what it was told; dispatcher
+    and console ask for more than the ledger's own tests. Takes minutes."""
     os.environ[_WRITING] = "1"
     here = sys.modules["tests.fleet.ledger.tsql"] = sys.modules[__name__]
     FOLDER.mkdir(exist_ok=True)
-    failed = pytest.main(["-q", "-p", "no:cacheprovider", "-k", "not postgresql", *_ours()])
+    # Fuzzing asks for other filters each time.
+    asked = ["-q", "-p", "no:cacheprovider", "-k", "not postgresql and not fuzz", *_ours()]
+    failed = pytest.main(asked, plugins=[Everywhere()])
     STATEMENTS.write_text("".join(f"{text}{_END}" for text in sorted(set(here._seen.values()))))
     TABLES.write_text(migrations())
     return int(failed)
@@ -93,7 +109,10 @@ def main() -> int:
 
 def _ours() -> list[str]:
     here = Path(__file__).parent
-    return [str(here), f"--ignore={here / 'test_tsql.py'}"]
+    tests = here.parents[1]
+    suites = [str(here), str(tests / "dispatcher"), str(tests / "console")]
+    left_out = [here / "test_tsql.py", tests / "console" / "web" / "browser"]
+    return suites + [f"--ignore={path}" for path in left_out]
 
 
 if __name__ == "__main__":

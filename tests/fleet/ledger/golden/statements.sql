@@ -12,7 +12,11 @@ WHERE put_off.task = task.task AND put_off.attempt = task.attempt AND (task.stat
 
 DELETE FROM put_off WHERE put_off.task = ?;
 
+DELETE FROM schedule WHERE schedule.name = ?;
+
 DELETE FROM slot WHERE slot.task = ?;
+
+INSERT INTO approval (task, epoch, digest, reasons, asked, expires, state) VALUES (?, ?, ?, ?, ?, ?, ?);
 
 INSERT INTO audit (at, what, name, action, actor, reason, facts) OUTPUT inserted.seq VALUES (?, ?, ?, ?, ?, ?, ?);
 
@@ -28,9 +32,13 @@ WHERE task.run IN (?) AND task.state = ? AND task.epoch = ?;
 
 INSERT INTO event (seq, at, run, actor, new, detail) VALUES (?, ?, ?, ?, ?, ?);
 
+INSERT INTO fire (schedule, at, outcome, run, actor, detail, noted) VALUES (?, ?, ?, ?, ?, ?, ?);
+
 INSERT INTO pause (what, name, actor, reason, at) VALUES (?, ?, ?, ?, ?);
 
 INSERT INTO put_off (task, attempt, run, lane, pipeline, tenant, [key], rank, turn, since, slots) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+INSERT INTO redrive_item (job, position, queue, sequence_number, state, became, at, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 INSERT INTO redrive_item (job, position, task, attempt, fingerprint, state) SELECT ? AS anon_1, row_number() OVER (ORDER BY coalesce(task.ended, task.queued, task.deadline), task.task) - ? AS anon_2, task.task, task.attempt, task.fingerprint, ? AS anon_3 
 FROM task 
@@ -46,17 +54,25 @@ WHERE run.run = task.run AND run.cancel_requested = 1)) AND task.fingerprint = ?
 
 INSERT INTO redrive_item (job, position, task, attempt, fingerprint, state) VALUES (?, ?, ?, ?, ?, ?);
 
+INSERT INTO redrive_job (job, state, actor, reason, selection, per_second, total, redriven, refused, asked, paced, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
 INSERT INTO redrive_job (job, state, actor, reason, selection, per_second, total, redriven, refused, asked, paced, ended, ended_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 INSERT INTO run (run, tenant, request_key, pipeline, requester, state, cancel_requested, tasks, open_tasks, submitted, ended, deadline, traceparent, request, graph, admitted, lane_limits) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 INSERT INTO run (run, tenant, request_key, pipeline, requester, state, cancel_requested, tasks, open_tasks, submitted, ended, deadline, traceparent, request, graph, admitted, lane_limits, counted_day, counted_tasks, counted_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
+INSERT INTO run_approval (run, digest, reasons, asked, expires, state) VALUES (?, ?, ?, ?, ?, ?);
+
+INSERT INTO schedule (name, spec, paused, next_fire, revision, changed, changed_by) VALUES (?, ?, ?, ?, ?, ?, ?);
+
 INSERT INTO slot ([key], task, attempt, epoch) VALUES (?, ?, ?, ?);
 
 INSERT INTO slot_key ([key], running, starts, per, paced, turn) VALUES (?, ?, ?, ?, ?, ?);
 
 INSERT INTO tenant_use (tenant, day, tasks, compute_us) VALUES (?, ?, ?, ?);
+
+INSERT INTO vote (task, epoch, person, approves, comment, at) VALUES (?, ?, ?, ?, ?, ?);
 
 INSERT INTO worker (worker, lanes, facts, first_seen, last_seen, gone) VALUES (?, ?, ?, ?, ?, ?);
 
@@ -67,6 +83,10 @@ WHERE task.state = 'waiting' AND task.pending = 0 ORDER BY task.run;
 SELECT DISTINCT put_off.[key] 
 FROM put_off JOIN task ON put_off.task = task.task AND put_off.attempt = task.attempt AND (task.state = ? OR task.state = ?) 
 WHERE put_off.[key] IN (?);
+
+SELECT DISTINCT run.tenant 
+FROM run 
+WHERE run.state = 'held' ORDER BY run.tenant;
 
 SELECT DISTINCT task.lane 
 FROM task 
@@ -90,12 +110,24 @@ SELECT DISTINCT task.run, task.state
 FROM task 
 WHERE task.run IN (?) AND task.state IN (?);
 
+SELECT DISTINCT vote.person 
+FROM vote JOIN approval ON approval.task = vote.task AND approval.epoch = vote.epoch 
+WHERE vote.task = ? AND approval.digest = ? AND approval.state = ? ORDER BY vote.person;
+
+SELECT TOP ? approval.task, approval.epoch, task.run, task.stage, task.partition, task.kind, task.lane, run.tenant, run.pipeline, run.requester, approval.digest, approval.reasons, approval.asked, approval.expires 
+FROM approval JOIN task ON task.task = approval.task JOIN run ON run.run = task.run 
+WHERE approval.state = ? AND task.state = ? AND task.epoch = approval.epoch ORDER BY approval.expires, approval.task;
+
 SELECT TOP ? archive.at, archive.digest, archive.actor, archive.runs, archive.rows, archive.last_ended 
 FROM archive 
 WHERE archive.at < ? ORDER BY archive.at DESC;
 
 SELECT TOP ? archive.at, archive.digest, archive.actor, archive.runs, archive.rows, archive.last_ended 
 FROM archive ORDER BY archive.at DESC;
+
+SELECT TOP ? attempt.task, attempt.epoch, attempt.number, attempt.worker, attempt.state, attempt.started, attempt.ended, attempt.fault, attempt.facts, attempt.traceparent, attempt.reused_from, task.stage, task.partition 
+FROM attempt JOIN task ON task.task = attempt.task 
+WHERE task.run = ? ORDER BY attempt.started, attempt.task, attempt.epoch;
 
 SELECT TOP ? audit.at, audit.what, audit.name, audit.action, audit.actor, audit.reason, audit.facts 
 FROM audit 
@@ -113,6 +145,13 @@ SELECT TOP ? dead_letter.queue, dead_letter.message_id, dead_letter.sequence_num
 FROM dead_letter LEFT OUTER JOIN task ON task.task = dead_letter.task 
 WHERE dead_letter.taken_up IS NULL ORDER BY dead_letter.at DESC, dead_letter.queue, dead_letter.sequence_number DESC;
 
+SELECT TOP ? dead_letter.queue, dead_letter.sequence_number, dead_letter.message_id, dead_letter.disposition, dead_letter.reason, dead_letter.description, dead_letter.size, dead_letter.at, dead_letter.kind, dead_letter.version 
+FROM dead_letter 
+WHERE dead_letter.fingerprint = ? AND dead_letter.taken_up IS NULL ORDER BY dead_letter.at DESC, dead_letter.queue, dead_letter.sequence_number;
+
+SELECT TOP ? decision.task, decision.decision 
+FROM decision ORDER BY decision.recorded DESC, decision.task, decision.epoch, decision.position;
+
 SELECT TOP ? event.at, event.run, event.task, event.actor, event.detail, event.facts 
 FROM event 
 WHERE event.facts IS NOT NULL AND event.facts NOT LIKE ? AND event.at < ? ORDER BY event.at DESC;
@@ -124,6 +163,25 @@ WHERE event.facts IS NOT NULL AND event.facts NOT LIKE ? ORDER BY event.at DESC;
 SELECT TOP ? event.seq, event.run, event.task 
 FROM event 
 WHERE event.seq > ? ORDER BY event.seq DESC;
+
+SELECT TOP ? fire.schedule, fire.at, fire.outcome, fire.run, fire.actor, fire.detail, fire.noted, run.state 
+FROM fire LEFT OUTER JOIN run ON run.run = fire.run 
+WHERE fire.schedule = ? ORDER BY fire.at DESC;
+
+SELECT TOP ? input.task, task.stage, task.partition, input.pointer 
+FROM input JOIN task ON task.task = input.task AND task.epoch = input.epoch 
+WHERE task.run = ? ORDER BY input.task, input.position;
+
+SELECT TOP ? output.run, output.stage, output.task, output.epoch, output.position, output.partition, output.recorded, output.pointer 
+FROM output 
+WHERE output.run = ? ORDER BY output.run DESC, output.stage DESC, output.task DESC, output.epoch DESC, output.position DESC;
+
+SELECT TOP ? output.run, output.stage, output.task, output.epoch, output.position, output.partition, output.recorded, output.pointer 
+FROM output ORDER BY output.run DESC, output.stage DESC, output.task DESC, output.epoch DESC, output.position DESC;
+
+SELECT TOP ? output.task, output.epoch, output.position, output.run, output.stage, output.partition, output.produced, output.name, output.recorded, output.pointer 
+FROM output 
+WHERE output.task = ? ORDER BY output.epoch, output.position;
 
 SELECT TOP ? redrive_item.job, redrive_item.position, redrive_item.task, redrive_item.attempt, redrive_item.queue, redrive_item.message_id, redrive_item.sequence_number, redrive_item.fingerprint, redrive_item.state, redrive_item.became, redrive_item.at, redrive_item.note 
 FROM redrive_item 
@@ -144,6 +202,14 @@ SELECT TOP ? redrive_job.ended, redrive_job.job, redrive_job.ended_by, redrive_j
 FROM redrive_job LEFT OUTER JOIN audit ON audit.what = ? AND audit.name = redrive_job.job 
 WHERE redrive_job.ended_by IS NOT NULL ORDER BY redrive_job.ended DESC;
 
+SELECT TOP ? redrive_job.job 
+FROM redrive_job 
+WHERE redrive_job.job >= ? AND redrive_job.job < ? ORDER BY redrive_job.job;
+
+SELECT TOP ? redrive_job.job 
+FROM redrive_job 
+WHERE redrive_job.state = 'running' ORDER BY redrive_job.paced, redrive_job.job;
+
 SELECT TOP ? redrive_job.job, redrive_job.state, redrive_job.actor, redrive_job.reason, redrive_job.selection, redrive_job.per_second, redrive_job.total, redrive_job.redriven, redrive_job.refused, redrive_job.asked, redrive_job.paced, redrive_job.ended, redrive_job.ended_by 
 FROM redrive_job ORDER BY redrive_job.asked DESC, redrive_job.job DESC;
 
@@ -155,12 +221,51 @@ SELECT TOP ? run.run
 FROM run 
 WHERE run.run >= ? AND run.run < ? ORDER BY run.run;
 
+SELECT TOP ? run.run, run.admitted 
+FROM run ORDER BY run.submitted DESC, run.run DESC;
+
+SELECT TOP ? run.run, run.pipeline, run.tenant, run.requester, run.state, run.tasks, run.open_tasks, run.submitted, run.ended, run.deadline 
+FROM run 
+WHERE run.pipeline = ? AND run.state = ? ORDER BY run.submitted DESC, run.run DESC;
+
+SELECT TOP ? run.run, run.pipeline, run.tenant, run.requester, run.state, run.tasks, run.open_tasks, run.submitted, run.ended, run.deadline 
+FROM run 
+WHERE run.pipeline = ? ORDER BY run.submitted DESC, run.run DESC;
+
+SELECT TOP ? run.run, run.pipeline, run.tenant, run.requester, run.state, run.tasks, run.open_tasks, run.submitted, run.ended, run.deadline 
+FROM run 
+WHERE run.state = ? ORDER BY run.submitted DESC, run.run DESC;
+
+SELECT TOP ? run.run, run.pipeline, run.tenant, run.requester, run.state, run.tasks, run.open_tasks, run.submitted, run.ended, run.deadline 
+FROM run 
+WHERE run.submitted < ? ORDER BY run.submitted DESC, run.run DESC;
+
 SELECT TOP ? run.run, run.pipeline, run.tenant, run.requester, run.state, run.tasks, run.open_tasks, run.submitted, run.ended, run.deadline 
 FROM run 
 WHERE run.submitted <= ? AND (run.submitted < ? OR run.submitted = ? AND run.run < ?) ORDER BY run.submitted DESC, run.run DESC;
 
 SELECT TOP ? run.run, run.pipeline, run.tenant, run.requester, run.state, run.tasks, run.open_tasks, run.submitted, run.ended, run.deadline 
+FROM run 
+WHERE run.submitted >= ? ORDER BY run.submitted DESC, run.run DESC;
+
+SELECT TOP ? run.run, run.pipeline, run.tenant, run.requester, run.state, run.tasks, run.open_tasks, run.submitted, run.ended, run.deadline 
+FROM run 
+WHERE run.tenant = ? AND run.pipeline = ? ORDER BY run.submitted DESC, run.run DESC;
+
+SELECT TOP ? run.run, run.pipeline, run.tenant, run.requester, run.state, run.tasks, run.open_tasks, run.submitted, run.ended, run.deadline 
+FROM run 
+WHERE run.tenant IN (?) ORDER BY run.submitted DESC, run.run DESC;
+
+SELECT TOP ? run.run, run.pipeline, run.tenant, run.requester, run.state, run.tasks, run.open_tasks, run.submitted, run.ended, run.deadline 
 FROM run ORDER BY run.submitted DESC, run.run DESC;
+
+SELECT TOP ? run.run, run.request 
+FROM run 
+WHERE run.tenant = ? AND run.pipeline = ? AND run.submitted <= ? AND run.run != ? ORDER BY run.submitted DESC, run.run DESC;
+
+SELECT TOP ? run.run, run.tenant, run.pipeline, run.requester, run_approval.digest, run_approval.reasons, run_approval.asked, run_approval.expires 
+FROM run_approval JOIN run ON run.run = run_approval.run 
+WHERE run_approval.state = 'open' AND run.state = 'held' ORDER BY run_approval.expires, run_approval.run;
 
 SELECT TOP ? run.run, run.tenant, run.request_key, run.pipeline, run.requester, run.state, run.failing, run.cancel_requested, run.tasks, run.open_tasks, run.submitted, run.ended, run.deadline, run.traceparent, run.request, run.graph, run.admitted, run.lane_limits, run.counted_day, run.counted_tasks, run.counted_us 
 FROM run 
@@ -175,7 +280,15 @@ FROM run
 WHERE run.tenant = ? ORDER BY run.submitted DESC, run.run DESC;
 
 SELECT TOP ? run.run, run.tenant, run.request_key, run.pipeline, run.requester, run.state, run.failing, run.cancel_requested, run.tasks, run.open_tasks, run.submitted, run.ended, run.deadline, run.traceparent, run.request, run.graph, run.admitted, run.lane_limits, run.counted_day, run.counted_tasks, run.counted_us 
+FROM run 
+WHERE run.tenant IN (?) ORDER BY run.submitted DESC, run.run DESC;
+
+SELECT TOP ? run.run, run.tenant, run.request_key, run.pipeline, run.requester, run.state, run.failing, run.cancel_requested, run.tasks, run.open_tasks, run.submitted, run.ended, run.deadline, run.traceparent, run.request, run.graph, run.admitted, run.lane_limits, run.counted_day, run.counted_tasks, run.counted_us 
 FROM run ORDER BY run.submitted DESC, run.run DESC;
+
+SELECT TOP ? run.run, run.tenant, run_approval.state AS approval 
+FROM run LEFT OUTER JOIN run_approval ON run_approval.run = run.run 
+WHERE run.state = 'held' AND run.tenant = ? ORDER BY run.submitted, run.run;
 
 SELECT TOP ? run.submitted, run.run, run.requester, run.pipeline, run.tenant 
 FROM run 
@@ -183,6 +296,14 @@ WHERE run.submitted < ? ORDER BY run.submitted DESC;
 
 SELECT TOP ? run.submitted, run.run, run.requester, run.pipeline, run.tenant 
 FROM run ORDER BY run.submitted DESC;
+
+SELECT TOP ? schedule.name, schedule.spec, schedule.paused, schedule.next_fire, schedule.revision, schedule.changed, schedule.changed_by 
+FROM schedule 
+WHERE schedule.paused = 0 AND schedule.next_fire <= ? ORDER BY schedule.next_fire, schedule.name;
+
+SELECT TOP ? span.span_id, span.parent_id, span.name, span.start_ns, span.end_ns, span.status, span.task 
+FROM span 
+WHERE span.trace_id = ? AND span.run = ? ORDER BY span.start_ns, span.span_id;
 
 SELECT TOP ? stretch.run, stretch.pipeline, stretch.tenant, stretch.requester, stretch.state, stretch.tasks, stretch.open_tasks, stretch.submitted, stretch.ended, stretch.deadline, stretch.request 
 FROM (SELECT TOP ? run.run AS run, run.pipeline AS pipeline, run.tenant AS tenant, run.requester AS requester, run.state AS state, run.tasks AS tasks, run.open_tasks AS open_tasks, run.submitted AS submitted, run.ended AS ended, run.deadline AS deadline, run.request AS request 
@@ -202,6 +323,30 @@ WHERE task.task >= ? AND task.task < ? ORDER BY task.task;
 SELECT TOP ? task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.attempt, task.deadline 
 FROM task 
 WHERE task.run IN (?) AND task.state = 'waiting' AND task.pending = 0 ORDER BY task.run, task.stage, task.partition;
+
+SELECT TOP ? task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.state, task.was, task.pending, task.attempt, task.max_attempts, task.epoch, task.token, task.queued, task.worker, task.lease_until, task.started, task.ended, task.deadline, task.fault, task.ahead, task.fingerprint, task.promised, task.cancel_requested 
+FROM task 
+WHERE task.run = ? AND (task.stage > ? OR task.stage = ? AND task.partition > ?) ORDER BY task.stage, task.partition;
+
+SELECT TOP ? task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.state, task.was, task.pending, task.attempt, task.max_attempts, task.epoch, task.token, task.queued, task.worker, task.lease_until, task.started, task.ended, task.deadline, task.fault, task.ahead, task.fingerprint, task.promised, task.cancel_requested 
+FROM task 
+WHERE task.run = ? AND task.stage = ? ORDER BY task.stage, task.partition;
+
+SELECT TOP ? task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.state, task.was, task.pending, task.attempt, task.max_attempts, task.epoch, task.token, task.queued, task.worker, task.lease_until, task.started, task.ended, task.deadline, task.fault, task.ahead, task.fingerprint, task.promised, task.cancel_requested 
+FROM task 
+WHERE task.run = ? AND task.state = ? ORDER BY task.stage, task.partition;
+
+SELECT TOP ? task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.state, task.was, task.pending, task.attempt, task.max_attempts, task.epoch, task.token, task.queued, task.worker, task.lease_until, task.started, task.ended, task.deadline, task.fault, task.ahead, task.fingerprint, task.promised, task.cancel_requested 
+FROM task 
+WHERE task.run = ? ORDER BY task.stage, task.partition;
+
+SELECT TOP ? task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.state, task.was, task.pending, task.attempt, task.max_attempts, task.epoch, task.token, task.queued, task.worker, task.lease_until, task.started, task.ended, task.deadline, task.fault, task.ahead, task.fingerprint, task.promised, task.cancel_requested 
+FROM task 
+WHERE task.state = 'running' ORDER BY task.worker, task.started, task.task;
+
+SELECT TOP ? task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.state, task.was, task.pending, task.attempt, task.max_attempts, task.epoch, task.token, task.queued, task.worker, task.lease_until, task.started, task.ended, task.deadline, task.fault, task.ahead, task.fingerprint, task.promised, task.cancel_requested 
+FROM task 
+WHERE task.state IN ('failed', 'dead', 'denied', 'parked') AND task.fingerprint = ? ORDER BY task.stage, task.task;
 
 SELECT TOP ? task.task, task.run, task.stage, task.partition, task.state, task.fault, attempt.ended AS at 
 FROM task LEFT OUTER JOIN attempt ON attempt.task = task.task AND attempt.epoch = task.epoch 
@@ -226,11 +371,33 @@ SELECT TOP ? worker.drain_asked, worker.worker, worker.drained_by, worker.drain_
 FROM worker 
 WHERE worker.drain_asked IS NOT NULL ORDER BY worker.drain_asked DESC;
 
+SELECT TOP ? worker.worker 
+FROM worker 
+WHERE worker.worker >= ? AND worker.worker < ? ORDER BY worker.worker;
+
+SELECT anon_1.fingerprint, anon_1.id, anon_1.sequence_number, anon_1.place, anon_1.turn 
+FROM (SELECT dead.fingerprint AS fingerprint, dead.id AS id, dead.sequence_number AS sequence_number, dead.place AS place, row_number() OVER (PARTITION BY dead.fingerprint ORDER BY dead.at DESC, dead.id DESC, dead.sequence_number DESC, dead.place DESC) AS turn 
+FROM (SELECT coalesce(dead_letter.fingerprint, ?) AS fingerprint, dead_letter.queue AS place, dead_letter.message_id AS id, dead_letter.sequence_number AS sequence_number, dead_letter.at AS at 
+FROM dead_letter 
+WHERE dead_letter.taken_up IS NULL) AS dead 
+WHERE dead.fingerprint = ?) AS anon_1 
+WHERE anon_1.turn = ?;
+
 SELECT anon_1.fingerprint, anon_1.id, anon_1.sequence_number, anon_1.place, anon_1.turn 
 FROM (SELECT dead.fingerprint AS fingerprint, dead.id AS id, dead.sequence_number AS sequence_number, dead.place AS place, row_number() OVER (PARTITION BY dead.fingerprint ORDER BY dead.at DESC, dead.id DESC, dead.sequence_number DESC, dead.place DESC) AS turn 
 FROM (SELECT coalesce(dead_letter.fingerprint, ?) AS fingerprint, dead_letter.queue AS place, dead_letter.message_id AS id, dead_letter.sequence_number AS sequence_number, dead_letter.at AS at 
 FROM dead_letter 
 WHERE dead_letter.taken_up IS NULL) AS dead) AS anon_1 
+WHERE anon_1.turn = ?;
+
+SELECT anon_1.fingerprint, anon_1.id, anon_1.turn 
+FROM (SELECT dead.fingerprint AS fingerprint, dead.id AS id, row_number() OVER (PARTITION BY dead.fingerprint ORDER BY dead.at DESC, dead.id DESC) AS turn 
+FROM (SELECT coalesce(task.fingerprint, ?) AS fingerprint, task.stage AS place, task.task AS id, coalesce(task.ended, attempt.ended, task.queued, task.deadline) AS at 
+FROM task LEFT OUTER JOIN attempt ON attempt.task = task.task AND attempt.epoch = task.epoch 
+WHERE task.state IN ('failed', 'dead', 'denied', 'parked') AND NOT (EXISTS (SELECT * 
+FROM run 
+WHERE run.run = task.run AND run.cancel_requested = 1))) AS dead 
+WHERE dead.fingerprint = ?) AS anon_1 
 WHERE anon_1.turn = ?;
 
 SELECT anon_1.fingerprint, anon_1.id, anon_1.turn 
@@ -280,29 +447,49 @@ WHERE run.run = task.run AND run.cancel_requested = 1)) GROUP BY task.fingerprin
 
 SELECT count(*) AS count_1 
 FROM run 
+WHERE run.state = ?;
+
+SELECT count(*) AS count_1 
+FROM run 
+WHERE run.state IN (?) AND run.submitted > ?;
+
+SELECT count(*) AS count_1 
+FROM run 
 WHERE run.tenant = ? AND run.state = 'running' AND run.counted_day IS NOT NULL;
 
-SELECT dead.fingerprint, dead.place, CASE WHEN (dead.at > ?) THEN dead.at / ? ELSE NULL END AS hour, count(*) AS dead, min(dead.at) AS first, max(dead.at) AS last 
-FROM (SELECT coalesce(dead_letter.fingerprint, ?) AS fingerprint, dead_letter.queue AS place, dead_letter.message_id AS id, dead_letter.sequence_number AS sequence_number, dead_letter.at AS at 
-FROM dead_letter 
-WHERE dead_letter.taken_up IS NULL) AS dead GROUP BY dead.fingerprint, dead.place, CASE WHEN (dead.at > ?) THEN dead.at / ? ELSE NULL END;
+SELECT count(*) AS count_1, count(DISTINCT event.task) AS count_2 
+FROM event 
+WHERE event.old = ? AND event.new = ?;
 
-SELECT dead.fingerprint, dead.place, CASE WHEN (dead.at > ?) THEN dead.at / ? ELSE NULL END AS hour, count(*) AS dead, min(dead.at) AS first, max(dead.at) AS last 
-FROM (SELECT coalesce(task.fingerprint, ?) AS fingerprint, task.stage AS place, task.task AS id, coalesce(task.ended, attempt.ended, task.queued, task.deadline) AS at 
-FROM task LEFT OUTER JOIN attempt ON attempt.task = task.task AND attempt.epoch = task.epoch 
-WHERE task.state IN ('failed', 'dead', 'denied', 'parked') AND NOT (EXISTS (SELECT * 
-FROM run 
-WHERE run.run = task.run AND run.cancel_requested = 1))) AS dead GROUP BY dead.fingerprint, dead.place, CASE WHEN (dead.at > ?) THEN dead.at / ? ELSE NULL END;
+SELECT count(*) AS count_1, min(approval.expires) AS min_1 
+FROM approval 
+WHERE approval.state = 'open';
 
 SELECT dead_letter.message_id 
 FROM dead_letter 
 WHERE dead_letter.queue = ? AND dead_letter.message_id = ? AND dead_letter.sequence_number = ?;
+
+SELECT dead_letter.queue, count(*) AS count_1 
+FROM dead_letter 
+WHERE dead_letter.taken_up IS NULL AND dead_letter.disposition = ? GROUP BY dead_letter.queue;
+
+SELECT dead_letter.queue, dead_letter.message_id, dead_letter.sequence_number, dead_letter.disposition, dead_letter.kind, dead_letter.version 
+FROM dead_letter 
+WHERE dead_letter.disposition = ? AND dead_letter.taken_up IS NULL AND dead_letter.kind IS NOT NULL ORDER BY dead_letter.queue, dead_letter.sequence_number, dead_letter.message_id;
+
+SELECT dead_letter.queue, dead_letter.message_id, dead_letter.sequence_number, dead_letter.disposition, dead_letter.kind, dead_letter.version 
+FROM dead_letter 
+WHERE dead_letter.queue = ? AND dead_letter.sequence_number = ? AND dead_letter.taken_up IS NULL ORDER BY dead_letter.message_id;
 
 SELECT dead_letter.queue, dead_letter.message_id, dead_letter.sequence_number, dead_letter.reason, dead_letter.description 
 FROM dead_letter 
 WHERE dead_letter.fingerprint IS NULL ORDER BY dead_letter.queue, dead_letter.message_id, dead_letter.sequence_number
  OFFSET 0 ROWS
  FETCH FIRST ? ROWS ONLY;
+
+SELECT dead_letter.queue, dead_letter.sequence_number, dead_letter.message_id, dead_letter.disposition, dead_letter.reason, dead_letter.description, dead_letter.size, dead_letter.at, dead_letter.kind, dead_letter.version 
+FROM dead_letter 
+WHERE dead_letter.queue = ? AND dead_letter.sequence_number = ? AND dead_letter.taken_up IS NULL;
 
 SELECT dead_letter.reason, dead_letter.description 
 FROM dead_letter 
@@ -326,6 +513,40 @@ SELECT event.seq, event.at, event.run, event.task, event.actor, event.old, event
 FROM event 
 WHERE event.task = ? ORDER BY event.seq;
 
+SELECT fire.at 
+FROM fire 
+WHERE fire.schedule = ? AND fire.at = ?;
+
+SELECT hourly.fingerprint, hourly.place, hourly.hour, count(*) AS dead, min(hourly.at) AS first, max(hourly.at) AS last 
+FROM (SELECT dead.fingerprint AS fingerprint, dead.place AS place, dead.at AS at, CASE WHEN (dead.at > ?) THEN dead.at / ? ELSE NULL END AS hour 
+FROM (SELECT coalesce(dead_letter.fingerprint, ?) AS fingerprint, dead_letter.queue AS place, dead_letter.message_id AS id, dead_letter.sequence_number AS sequence_number, dead_letter.at AS at 
+FROM dead_letter 
+WHERE dead_letter.taken_up IS NULL) AS dead 
+WHERE dead.fingerprint = ?) AS hourly GROUP BY hourly.fingerprint, hourly.place, hourly.hour;
+
+SELECT hourly.fingerprint, hourly.place, hourly.hour, count(*) AS dead, min(hourly.at) AS first, max(hourly.at) AS last 
+FROM (SELECT dead.fingerprint AS fingerprint, dead.place AS place, dead.at AS at, CASE WHEN (dead.at > ?) THEN dead.at / ? ELSE NULL END AS hour 
+FROM (SELECT coalesce(dead_letter.fingerprint, ?) AS fingerprint, dead_letter.queue AS place, dead_letter.message_id AS id, dead_letter.sequence_number AS sequence_number, dead_letter.at AS at 
+FROM dead_letter 
+WHERE dead_letter.taken_up IS NULL) AS dead) AS hourly GROUP BY hourly.fingerprint, hourly.place, hourly.hour;
+
+SELECT hourly.fingerprint, hourly.place, hourly.hour, count(*) AS dead, min(hourly.at) AS first, max(hourly.at) AS last 
+FROM (SELECT dead.fingerprint AS fingerprint, dead.place AS place, dead.at AS at, CASE WHEN (dead.at > ?) THEN dead.at / ? ELSE NULL END AS hour 
+FROM (SELECT coalesce(task.fingerprint, ?) AS fingerprint, task.stage AS place, task.task AS id, coalesce(task.ended, attempt.ended, task.queued, task.deadline) AS at 
+FROM task LEFT OUTER JOIN attempt ON attempt.task = task.task AND attempt.epoch = task.epoch 
+WHERE task.state IN ('failed', 'dead', 'denied', 'parked') AND NOT (EXISTS (SELECT * 
+FROM run 
+WHERE run.run = task.run AND run.cancel_requested = 1))) AS dead 
+WHERE dead.fingerprint = ?) AS hourly GROUP BY hourly.fingerprint, hourly.place, hourly.hour;
+
+SELECT hourly.fingerprint, hourly.place, hourly.hour, count(*) AS dead, min(hourly.at) AS first, max(hourly.at) AS last 
+FROM (SELECT dead.fingerprint AS fingerprint, dead.place AS place, dead.at AS at, CASE WHEN (dead.at > ?) THEN dead.at / ? ELSE NULL END AS hour 
+FROM (SELECT coalesce(task.fingerprint, ?) AS fingerprint, task.stage AS place, task.task AS id, coalesce(task.ended, attempt.ended, task.queued, task.deadline) AS at 
+FROM task LEFT OUTER JOIN attempt ON attempt.task = task.task AND attempt.epoch = task.epoch 
+WHERE task.state IN ('failed', 'dead', 'denied', 'parked') AND NOT (EXISTS (SELECT * 
+FROM run 
+WHERE run.run = task.run AND run.cancel_requested = 1))) AS dead) AS hourly GROUP BY hourly.fingerprint, hourly.place, hourly.hour;
+
 SELECT input.pointer 
 FROM input 
 WHERE input.task = ? AND input.epoch = (SELECT max(input.epoch) AS max_1 
@@ -334,6 +555,20 @@ WHERE input.task = ?) ORDER BY input.position;
 
 SELECT max(event.seq) AS max_1 
 FROM event;
+
+SELECT min(run.pipeline) AS min_1 
+FROM run;
+
+SELECT min(run.pipeline) AS min_1 
+FROM run 
+WHERE run.pipeline > ?;
+
+SELECT min(run.tenant) AS min_1 
+FROM run;
+
+SELECT min(run.tenant) AS min_1 
+FROM run 
+WHERE run.tenant > ?;
 
 SELECT outbox.envelope 
 FROM outbox JOIN task ON task.task = outbox.task AND task.attempt = outbox.attempt 
@@ -387,6 +622,10 @@ WHERE output.task = ? AND output.epoch = (SELECT max(output.epoch) AS max_1
 FROM output 
 WHERE output.task = ?) ORDER BY output.position;
 
+SELECT output.task, output.epoch, output.position, output.run, output.stage, output.partition, output.produced, output.name, output.recorded, output.pointer 
+FROM output 
+WHERE output.task = ? AND output.epoch = ? AND output.position = ?;
+
 SELECT output.task, output.partition, output.name, output.pointer 
 FROM output 
 WHERE output.task IN (?) AND output.produced = 1;
@@ -436,9 +675,21 @@ SELECT redrive_job.job, redrive_job.state, redrive_job.actor, redrive_job.reason
 FROM redrive_job 
 WHERE redrive_job.job = ?;
 
+SELECT run.admitted, run.submitted 
+FROM run 
+WHERE run.run = ?;
+
 SELECT run.graph 
 FROM run 
 WHERE run.run = ?;
+
+SELECT run.pipeline, run.tenant, run.submitted, run.request 
+FROM run 
+WHERE run.run = ?;
+
+SELECT run.request, run.graph, run.admitted 
+FROM run 
+WHERE run.run = ? AND run.state = 'held';
 
 SELECT run.run, run.request, run.graph, run.admitted, run.traceparent, run.lane_limits 
 FROM run 
@@ -466,6 +717,10 @@ SELECT run.run, run.tenant, run.request_key, run.pipeline, run.requester, run.st
 FROM run 
 WHERE run.run = ?;
 
+SELECT run.run, run.tenant, run.requester, run.state, run.graph, run.deadline, run.traceparent, run_approval.digest, run_approval.expires, run_approval.state AS approval 
+FROM run JOIN run_approval ON run_approval.run = run.run 
+WHERE run.run = ?;
+
 SELECT run.run, run.tenant, run.tasks, run.counted_day, run.counted_tasks, run.counted_us, (SELECT sum(attempt.ended - attempt.started) AS sum_1 
 FROM attempt JOIN task ON task.task = attempt.task 
 WHERE task.run = run.run AND attempt.ended IS NOT NULL) AS us 
@@ -491,6 +746,13 @@ WHERE run.state = 'held' GROUP BY run.tenant;
 SELECT run.tenant, count(*) AS number 
 FROM run 
 WHERE run.state = 'running' AND run.counted_day IS NOT NULL GROUP BY run.tenant;
+
+SELECT schedule.name, schedule.spec, schedule.paused, schedule.next_fire, schedule.revision, schedule.changed, schedule.changed_by 
+FROM schedule 
+WHERE schedule.name = ?;
+
+SELECT schedule.name, schedule.spec, schedule.paused, schedule.next_fire, schedule.revision, schedule.changed, schedule.changed_by 
+FROM schedule ORDER BY schedule.name;
 
 SELECT slot.[key], count(*) AS held 
 FROM slot JOIN task ON task.task = slot.task 
@@ -544,10 +806,6 @@ FROM attempt
  OFFSET 0 ROWS
  FETCH FIRST ? ROWS ONLY) AS anon_1 ON anon_1.task = task.task GROUP BY task.lane;
 
-SELECT task.lane, task.ended / ? AS minute, task.state, count(*) AS tasks 
-FROM task 
-WHERE task.ended IS NOT NULL AND task.ended >= ? AND task.ended < ? GROUP BY task.lane, task.ended / ?, task.state;
-
 SELECT task.lane, task.state, count(*) AS tasks, min(task.queued) AS oldest 
 FROM task 
 WHERE task.state IN ('queued', 'running', 'retrying', 'held', 'parked') GROUP BY task.lane, task.state;
@@ -567,6 +825,10 @@ WHERE task.run = ? AND task.state != ? GROUP BY task.stage;
 SELECT task.stage, task.state, count(*) AS tasks, sum(CASE WHEN (task.started IS NOT NULL) THEN task.attempt ELSE ? END) AS attempts, min(task.started) AS started, max(task.ended) AS ended 
 FROM task 
 WHERE task.run = ? GROUP BY task.stage, task.state;
+
+SELECT task.state, count(*) AS count_1 
+FROM task 
+WHERE task.state IN ('failed', 'dead', 'denied', 'parked') GROUP BY task.state;
 
 SELECT task.task 
 FROM task JOIN run ON run.run = task.run 
@@ -606,7 +868,15 @@ WHERE task.task IN (?);
 
 SELECT task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.attempt, task.deadline 
 FROM task 
+WHERE task.task = ?;
+
+SELECT task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.attempt, task.deadline 
+FROM task 
 WHERE task.task IN (?);
+
+SELECT task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.attempt, task.deadline, task.epoch, approval.digest, approval.expires, approval.state AS approval, run.requester 
+FROM task JOIN approval ON approval.task = task.task AND approval.epoch = task.epoch JOIN run ON run.run = task.run 
+WHERE task.task = ? AND task.state = ?;
 
 SELECT task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.attempt, task.deadline, task.epoch, task.state, task.token, run.state AS run_state, run.failing, run.cancel_requested AS run_cancelled, run.tasks, run.open_tasks, run.deadline AS run_deadline, run.counted_day 
 FROM task JOIN run ON run.run = task.run 
@@ -640,6 +910,10 @@ SELECT task.task, task.run, task.stage, task.partition, task.kind, task.version,
 FROM task 
 WHERE task.task IN (?);
 
+SELECT task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.attempt, task.deadline, task.token 
+FROM task 
+WHERE task.task = ?;
+
 SELECT task.task, task.run, task.stage, task.partition, task.kind, task.version, task.lane, task.payload, task.state, task.was, task.pending, task.attempt, task.max_attempts, task.epoch, task.token, task.queued, task.worker, task.lease_until, task.started, task.ended, task.deadline, task.fault, task.ahead, task.fingerprint, task.promised, task.cancel_requested 
 FROM task 
 WHERE task.run = ? ORDER BY task.stage, task.partition;
@@ -662,6 +936,10 @@ WHERE outbox.task = task.task AND outbox.attempt = task.attempt), task.promised,
 FROM task JOIN run ON run.run = task.run 
 WHERE task.task IN (?);
 
+SELECT task.task, task.stage, task.partition, decision.epoch, decision.recorded, decision.decision 
+FROM task JOIN decision ON decision.task = task.task 
+WHERE task.run = ? ORDER BY task.stage, task.partition, task.task, decision.epoch, decision.position;
+
 SELECT task.task, task.token 
 FROM task 
 WHERE task.task IN (?);
@@ -672,6 +950,26 @@ WHERE tenant_use.tenant = ?;
 
 SELECT tenant_use.tenant, tenant_use.day, tenant_use.tasks, tenant_use.compute_us 
 FROM tenant_use ORDER BY tenant_use.tenant;
+
+SELECT told.lane, told.minute, told.state, count(*) AS tasks 
+FROM (SELECT task.lane AS lane, task.ended / ? AS minute, task.state AS state 
+FROM task 
+WHERE task.ended IS NOT NULL AND task.ended >= ? AND task.ended < ?) AS told GROUP BY told.lane, told.minute, told.state;
+
+SELECT vote.person 
+FROM vote 
+WHERE vote.task = ? AND vote.epoch = ?;
+
+SELECT vote.person 
+FROM vote 
+WHERE vote.task = ? AND vote.epoch = ? AND vote.approves = 1 ORDER BY vote.person;
+
+SELECT worker.gone 
+FROM worker 
+WHERE worker.worker = ?;
+
+SELECT worker.gone, worker.last_seen 
+FROM worker;
 
 SELECT worker.lanes 
 FROM worker 
@@ -686,6 +984,8 @@ FROM worker LEFT OUTER JOIN (SELECT task.worker AS worker, count(*) AS tasks
 FROM task 
 WHERE task.state = 'running' GROUP BY task.worker) AS anon_1 ON anon_1.worker = worker.worker ORDER BY worker.gone, worker.worker;
 
+UPDATE approval SET state=? WHERE approval.task = ? AND approval.epoch = ?;
+
 UPDATE attempt SET state=?, ended=?, fault=? WHERE EXISTS (SELECT task.task 
 FROM task 
 WHERE task.task = attempt.task AND task.epoch = attempt.epoch AND task.run = ? AND task.state = ?);
@@ -695,6 +995,8 @@ FROM task
 WHERE task.task = attempt.task AND task.epoch = attempt.epoch AND task.task = ? AND task.state = ?);
 
 UPDATE attempt SET state=?, ended=?, fault=?, facts=?, traceparent=?, reused_from=? WHERE attempt.task = ? AND attempt.epoch = ?;
+
+UPDATE dead_letter SET taken_up=?, became=? WHERE dead_letter.queue = ? AND dead_letter.sequence_number = ? AND dead_letter.taken_up IS NULL;
 
 UPDATE redrive_item SET state=?, became=?, at=?, note=? WHERE redrive_item.job = ? AND redrive_item.position = ?;
 
@@ -710,13 +1012,27 @@ UPDATE run SET deadline=? WHERE run.run = ?;
 
 UPDATE run SET state=?, failing=?, cancel_requested=?, open_tasks=?, ended=? WHERE run.run = ?;
 
+UPDATE run SET state=?, failing=?, ended=? WHERE run.run = ?;
+
 UPDATE run SET state=?, failing=?, open_tasks=(run.open_tasks + ?), ended=NULL WHERE run.run = ?;
+
+UPDATE run SET state=?, tasks=?, open_tasks=?, ended=?, admitted=?, counted_day=?, counted_tasks=?, counted_us=? WHERE run.run = ?;
+
+UPDATE run_approval SET state=? WHERE run_approval.run = ?;
+
+UPDATE schedule SET next_fire=? WHERE schedule.name = ? AND schedule.revision = ? AND schedule.next_fire = ?;
+
+UPDATE schedule SET paused=?, next_fire=?, revision=? WHERE schedule.name = ?;
+
+UPDATE schedule SET spec=?, next_fire=?, revision=?, changed=?, changed_by=? WHERE schedule.name = ?;
 
 UPDATE slot_key SET paced=?, turn=? WHERE slot_key.[key] = ?;
 
 UPDATE slot_key SET running=?, starts=?, per=? WHERE slot_key.[key] = ?;
 
 UPDATE task SET attempt=(task.attempt + ?), max_attempts=(task.max_attempts + ?), token=?, queued=? WHERE task.task = ? AND task.attempt = ? AND task.state = ? AND task.epoch = ?;
+
+UPDATE task SET attempt=(task.attempt + ?), max_attempts=(task.max_attempts + ?), token=?, queued=? WHERE task.task = ? AND task.epoch = ? AND task.state = ?;
 
 UPDATE task SET cancel_requested=? WHERE task.task = ?;
 
@@ -732,11 +1048,15 @@ UPDATE task SET fingerprint=? WHERE task.task = ? AND task.state IN ('failed', '
 
 UPDATE task SET payload=coalesce(?, task.payload), state=?, was=task.state, attempt=(task.attempt + ?), max_attempts=(task.max_attempts + ?), token=?, queued=?, ended=NULL, fault=NULL, fingerprint=NULL WHERE task.task = ?;
 
+UPDATE task SET state=?, was=task.state, attempt=(task.attempt + ?), max_attempts=(task.max_attempts + ?), token=?, queued=?, fault=NULL WHERE task.task = ?;
+
 UPDATE task SET state=?, was=task.state, attempt=(task.attempt + ?), token=?, queued=?, lease_until=?, ended=?, fault=?, fingerprint=? WHERE task.task = ? AND task.epoch = ? AND task.attempt = ? AND task.state = ? AND (task.state != ? OR task.lease_until < ?);
 
 UPDATE task SET state=?, was=task.state, ended=NULL WHERE task.run IN (?) AND task.state = ? AND task.epoch = ?;
 
 UPDATE task SET state=?, was=task.state, lease_until=NULL, ended=? WHERE task.run = ? AND task.state IN (?);
+
+UPDATE task SET state=?, was=task.state, token=?, ended=?, fault=? WHERE task.task = ?;
 
 UPDATE task SET state=?, was=task.state, token=?, lease_until=?, ended=? WHERE task.task = ?;
 
@@ -749,6 +1069,8 @@ UPDATE tenant_use SET tasks=((tenant_use.tasks + ?) - ?), compute_us=((tenant_us
 UPDATE tenant_use SET tasks=(tenant_use.tasks + ?), compute_us=(tenant_use.compute_us + ?) WHERE tenant_use.tenant = ?;
 
 UPDATE tenant_use SET tasks=tenant_use.tasks WHERE tenant_use.tenant = ?;
+
+UPDATE worker SET drain_asked=?, drained_by=?, drain_reason=? WHERE worker.worker = ? AND worker.gone = 0 AND worker.drain_asked IS NULL;
 
 UPDATE worker SET gone=? WHERE worker.gone = 0 AND worker.last_seen < ?;
 
