@@ -66,11 +66,11 @@ def workers(
 
 
 def _table(rows: "Sequence[WorkerRow]", now: "datetime") -> "Table":
-    from rich.table import Table
 
     from console.render.marks import shown, span
+    from console.render.tables import plain_table
 
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table = plain_table()
     for column in ("worker", "state"):
         table.add_column(column, no_wrap=True)
     for column in ("running", "up", "heard of", "left behind"):

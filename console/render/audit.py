@@ -5,12 +5,13 @@ from collections.abc import Iterable
 from rich.table import Table
 
 from console.render.marks import brief, short, shown, when
+from console.render.tables import plain_table
 from fleet.ledger.audit import Act
 
 
 def acts_table(acts: Iterable[Act], *, wide: bool = True) -> Table:
     """The latest first, as given. What it was done to is told by the id that a command takes."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table = plain_table()
     table.add_column("at", no_wrap=True)
     table.add_column("who", overflow="fold")
     table.add_column("what", no_wrap=True)

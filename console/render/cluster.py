@@ -7,12 +7,13 @@ from rich.table import Table
 from rich.text import Text
 
 from console.render.marks import clock_time, shown, span
+from console.render.tables import plain_table
 from fleet.cluster.rows import ClusterLane, EventRow, PodRow
 
 
 def lanes_table(lanes: Iterable[ClusterLane]) -> Table:
     """One line a lane: what runs, within which limits, and what is wrong."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table = plain_table()
     table.add_column("lane", no_wrap=True)
     table.add_column("as", no_wrap=True)
     for column in ("ready", "wanted", "least", "most", "restarts"):
@@ -34,7 +35,7 @@ def lanes_table(lanes: Iterable[ClusterLane]) -> Table:
 
 def pods_table(pods: Iterable[PodRow], now: datetime) -> Table:
     """The pods of one lane, with the age of each."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table = plain_table()
     for column in ("pod", "phase", "ready", "busy"):
         table.add_column(column, no_wrap=True)
     table.add_column("restarts", justify="right")
@@ -57,7 +58,7 @@ def pods_table(pods: Iterable[PodRow], now: datetime) -> Table:
 
 def events_table(events: Iterable[EventRow]) -> Table:
     """What the cluster did for one lane, or could not do; the latest first as given."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table = plain_table()
     for column in ("last seen", "what", "about"):
         table.add_column(column, no_wrap=True)
     table.add_column("times", justify="right")

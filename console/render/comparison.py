@@ -7,12 +7,13 @@ from rich.text import Text
 
 from console.comparison import ArtifactPair
 from console.render.marks import shown
+from console.render.tables import plain_table
 from contracts.artifact import ArtifactPointer
 
 
 def comparison_table(pairs: Iterable[ArtifactPair], *, wide: bool = True) -> Table:
     """What differs first. Rows are told only where it is `wide`."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table = plain_table()
     table.add_column("verdict", no_wrap=True)
     for column in ("made by", "name"):
         table.add_column(column, overflow="fold")

@@ -5,12 +5,13 @@ from collections.abc import Iterable
 from rich.table import Table
 
 from console.render.marks import clock_time, shown
+from console.render.tables import folding_table
 from fleet.ledger.rows import AuditRow, PauseRow, SlotRow
 
 
 def pause_table(rows: Iterable[PauseRow]) -> Table:
     """What is paused, as given."""
-    table = _table("since", "what", "name", "by", "put off", "reason")
+    table = folding_table("since", "what", "name", "by", "put off", "reason")
     for row in rows:
         table.add_row(
             clock_time(row.at),
@@ -25,7 +26,7 @@ def pause_table(rows: Iterable[PauseRow]) -> Table:
 
 def audit_table(rows: Iterable[AuditRow]) -> Table:
     """What operators did, as given."""
-    table = _table("at", "what", "name", "action", "by", "reason")
+    table = folding_table("at", "what", "name", "action", "by", "reason")
     for row in rows:
         table.add_row(
             clock_time(row.at),
@@ -40,16 +41,9 @@ def audit_table(rows: Iterable[AuditRow]) -> Table:
 
 def slot_table(rows: Iterable[SlotRow]) -> Table:
     """The limits in use, as given."""
-    table = _table("key", "running", "waiting", "limit")
+    table = folding_table("key", "running", "waiting", "limit")
     for row in rows:
         limits = [f"{row.running} at once"] if row.running is not None else []
         limits += [f"{row.starts} in {row.per} s"] if row.starts is not None else []
         table.add_row(shown(row.key), str(row.held), str(row.waiting or "-"), ", ".join(limits))
-    return table
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column, overflow="fold")
     return table

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from console.render.marks import brief, clock_time, short, shown, span, style, when
+from console.render.tables import plain_table
 from contracts.states import FINAL, State
 from fleet.ledger.rows import (
     DeadGroup,
@@ -54,7 +55,7 @@ def lanes_table(lanes: Iterable["LaneBeside"], now: datetime, *, wide: bool = Tr
 
 def dead_table(rows: Iterable[DeadRow], *, wide: bool = True) -> Table:
     """What an operator may have to look at, newest first as given."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table = plain_table()
     table.add_column("at", no_wrap=True)
     for column in ("what", "where", "state", "reason") if wide else ("where", "state", "reason"):
         table.add_column(column, overflow="fold")
@@ -75,7 +76,7 @@ def dead_table(rows: Iterable[DeadRow], *, wide: bool = True) -> Table:
 def group_table(groups: Iterable[DeadGroup], *, plain: bool, wide: bool = True) -> Table:
     """Dead letters by cause. The trend, where it is `wide`, is of the last 24 hours, the latest on
     the right."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table = plain_table()
     table.add_column("group", no_wrap=True)
     table.add_column("count", justify="right")
     for column in ("first", "last", "trend") if wide else ("last",):
@@ -105,7 +106,7 @@ def trend(counts: Sequence[int], *, plain: bool) -> str:
 
 def job_table(jobs: Iterable[RedriveJob], *, wide: bool = True) -> Table:
     """Redrives, newest first as given."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table = plain_table()
     for column in ("redrive", "asked", "state") if wide else ("redrive", "state"):
         table.add_column(column, no_wrap=True)
     table.add_column("by", overflow="fold")
@@ -127,7 +128,7 @@ def job_table(jobs: Iterable[RedriveJob], *, wide: bool = True) -> Table:
 
 def item_table(items: Iterable[RedriveItem], *, wide: bool = True) -> Table:
     """What a redrive chose, in its order."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table = plain_table()
     for column in ("task", "failed attempt", "state", "attempt now", "note"):
         table.add_column(column, overflow="fold")
     for item in items:
@@ -145,7 +146,7 @@ def item_table(items: Iterable[RedriveItem], *, wide: bool = True) -> Table:
 
 def preview_table(preview: RedrivePreview) -> Table:
     """What a redrive would choose, by cause."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table = plain_table()
     table.add_column("group", no_wrap=True)
     table.add_column("count", justify="right")
     table.add_column("reason, and the latest one's words", overflow="fold")

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from console.render.marks import clock_time, mark, short, shown, span, style, summary, word
+from console.render.tables import plain_table
 from contracts.allowance import over_of
 from contracts.states import FINAL, State
 from fleet.ledger.rows import RunDetail, RunRow, StageRow, TaskRow
@@ -189,7 +190,7 @@ def _troubles(tasks: Sequence[TaskRow]) -> list[RenderableType]:
 
 def runs_progress(runs: Sequence[RunRow]) -> Table:
     """Several runs of one submission, each with how far it is."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table = plain_table()
     for column in ("", "tenant", "state", "tasks", ""):
         table.add_column(column, justify="right" if column == "tasks" else "left")
     for run in runs:

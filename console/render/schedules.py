@@ -5,12 +5,13 @@ from collections.abc import Iterable
 from rich.table import Table
 
 from console.render.marks import clock_time, shown
+from console.render.tables import folding_table
 from fleet.ledger.schedules import FireRow, ScheduleRow
 
 
 def schedule_table(rows: Iterable[ScheduleRow]) -> Table:
     """All schedules, as given."""
-    table = _table("schedule", "cron", "zone", "pipeline", "tenant", "catch-up", "next")
+    table = folding_table("schedule", "cron", "zone", "pipeline", "tenant", "catch-up", "next")
     for row in rows:
         one = row.schedule
         following = "-" if row.next_fire is None else clock_time(row.next_fire)
@@ -28,7 +29,7 @@ def schedule_table(rows: Iterable[ScheduleRow]) -> Table:
 
 def fire_table(rows: Iterable[FireRow]) -> Table:
     """What became of a schedule's times, as given."""
-    table = _table("time", "outcome", "run", "state", "by", "detail")
+    table = folding_table("time", "outcome", "run", "state", "by", "detail")
     for row in rows:
         table.add_row(
             clock_time(row.at),
@@ -38,11 +39,4 @@ def fire_table(rows: Iterable[FireRow]) -> Table:
             shown(row.actor),
             shown(row.detail),
         )
-    return table
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column, overflow="fold")
     return table

@@ -10,6 +10,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from console.render.marks import clock_time, mark, shown, size, span, word
+from console.render.tables import plain_table
 from contracts.artifact import ArtifactPointer
 from contracts.decision import Decision
 from fleet.ledger.rows import SpanRow, TaskDetail
@@ -88,7 +89,7 @@ def span_tree(spans: Sequence[SpanRow]) -> RenderableType:
 
 def log_lines(lines: Iterable[LogLine]) -> Table:
     """What was logged, with the stacks."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = plain_table()
     for column in ("at", "attempt", "level"):
         table.add_column(column, no_wrap=True)
     table.add_column("said", overflow="fold")
@@ -194,7 +195,7 @@ def _title(text: str) -> Text:
 
 
 def _table(*columns: str, right: frozenset[str] | set[str] = frozenset()) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = plain_table()
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left")
     return table
