@@ -40,6 +40,46 @@ def test_nothing_is_grouped_by_a_parameter() -> None:
             assert clause.find(exp.Placeholder) is None, text
 
 
+def test_a_condition_is_never_a_value() -> None:
+    """SQL Server has no type for true: `SELECT a = b` is refused, where others answer."""
+    predicates = (exp.Predicate, exp.And, exp.Or, exp.Not)
+    for text in kept(STATEMENTS):
+        tree = parsed(text)
+        values = [
+            one.unalias() for select in tree.find_all(exp.Select) for one in select.expressions
+        ]
+        values += [one.args["true"] for case in tree.find_all(exp.Case) for one in case.args["ifs"]]
+        values += [one.this for one in tree.find_all(exp.Max, exp.Min, exp.Sum)]
+        values += [one.expression for told in tree.find_all(exp.Update) for one in told.expressions]
+        assert not [value for value in values if isinstance(value, predicates)], text
+
+
+def test_a_query_within_is_ordered_only_to_be_cut() -> None:
+    """`ORDER BY` in a subquery without TOP is refused (1033)."""
+    for text in kept(STATEMENTS):
+        for select in parsed(text).find_all(exp.Select):
+            if select.args.get("order") and select.find_ancestor(
+                exp.Select, exp.Update, exp.Delete
+            ):
+                assert select.args.get("limit"), text
+
+
+def test_what_stands_beside_a_count_is_grouped_by() -> None:
+    """Every column of it: 8120 again."""
+    for text in kept(STATEMENTS):
+        for select in parsed(text).find_all(exp.Select):
+            grouped = select.args.get("group")
+            # A query within, or a window, groups by itself.
+            plain = [one for one in select.expressions if not one.find(exp.Select, exp.Window)]
+            counted = [one for one in plain if one.find(exp.AggFunc)]
+            if not (grouped or counted):
+                continue
+            by = {one.sql() for one in grouped.find_all(exp.Column)} if grouped else set()
+            for one in plain:
+                if one not in counted:
+                    assert {column.sql() for column in one.find_all(exp.Column)} <= by, text
+
+
 def test_no_statement_outgrows_the_parameters_of_sql_server() -> None:
     """Outside of lists, which are cut to 500, none comes near 2,100 parameters."""
     assert max(text.count("?") for text in kept(STATEMENTS)) < 1000
