@@ -4,6 +4,7 @@ burn-down   a backlog of no-op tasks, worked off; --shape runs (one task a run),
 statements  ledger statements and commits for each task
 rate        latency at a steady rate
 idle        latency from HTTP submit to handler start, with an idle fleet
+recording   the part of a task's CPU that recording it takes
 size        what a claim, a record and spans cost in ledgers of --rows tasks
 """
 
@@ -14,7 +15,14 @@ import tempfile
 from pathlib import Path
 
 from bench.fleet.load import SHAPES
-from bench.fleet.measure import as_json, at_rate, burn_down, round_trips, when_idle
+from bench.fleet.measure import (
+    as_json,
+    at_rate,
+    burn_down,
+    recording_share,
+    round_trips,
+    when_idle,
+)
 from bench.fleet.size import per_task
 
 
@@ -24,7 +32,17 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("measurement", choices=("burn-down", "statements", "rate", "idle", "size"))
+    parser.add_argument(
+        "measurement",
+        choices=(
+            "burn-down",
+            "statements",
+            "recording",
+            "rate",
+            "idle",
+            "size",
+        ),
+    )
     parser.add_argument("--tasks", type=int, default=10_000)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--shape", choices=SHAPES, default="runs")
@@ -48,6 +66,8 @@ def _measured(given: argparse.Namespace, home: Path) -> str:
             return as_json(burn_down(home, given.shape, given.tasks, workers=given.workers))
         case "statements":
             return json.dumps(round_trips(home, given.shape, given.tasks))
+        case "recording":
+            return json.dumps(recording_share(home, given.tasks))
         case "rate":
             return json.dumps(at_rate(home, given.per_second, given.seconds))
         case "size":

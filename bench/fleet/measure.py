@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.fleet.load import SHAPES, a_loader, one_task
 from bench.fleet.rig import Fleet, a_fleet
+from bench.fleet.worker import SAMPLES, STATEMENTS
 
 _LOOK = 0.1
 _PATIENCE = 600.0
@@ -53,12 +54,27 @@ def burn_down(home: Path, shape: str, tasks: int, *, workers: int = 1) -> BurnDo
 
 def round_trips(home: Path, shape: str, tasks: int) -> dict[str, float]:
     """Statements and commits of one worker for each task, its spans included."""
-    with a_fleet(home, count=True) as fleet:
+    with a_fleet(home, count=STATEMENTS) as fleet:
         tasks, _ = asyncio.run(_loaded(fleet, shape, tasks))
         fleet.go()
         _recorded(fleet, tasks)
-        counted = fleet.statements()
+        counted = fleet.counted(STATEMENTS)
     return {name: round(count / tasks, 4) for name, count in counted.items()}
+
+
+def recording_share(home: Path, tasks: int) -> float:
+    """The part of a task's CPU (worker, store and broker) that recording it takes: all that writes
+    the ledger, and of the worker's what bench.fleet.recording finds."""
+    with a_fleet(home, count=SAMPLES) as fleet:
+        tasks, _ = asyncio.run(_loaded(fleet, "runs", tasks))
+        before = fleet.cpu()
+        fleet.go()
+        _recorded(fleet, tasks)
+        spent = {part: used - before[part] for part, used in fleet.cpu().items()}
+        counted = fleet.counted(SAMPLES)
+    of_worker = counted["recording"] / counted["samples"]
+    recording = spent["store"] + of_worker * spent["worker"]
+    return round(recording / sum(spent.values()), 3)
 
 
 def at_rate(home: Path, per_second: int, seconds: float) -> dict[str, dict[str, float]]:

@@ -7,13 +7,14 @@ import contextlib
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.fleet.noop import KIND, LANE
 from bench.fleet.process import children, cpu_seconds, peak_mib
-from bench.fleet.worker import GO, STATEMENTS
+from bench.fleet.worker import GO
 from console.stack.components import LocalBus, bus_connection
 from console.stack.process import Child, Component, kill_group, stop
 from fleet.bus.admin import BusAdmin
@@ -84,14 +85,14 @@ class Fleet:
     def _writers(self) -> list[int]:
         return [writer for worker in self.workers for writer in children(worker.mark.pid)]
 
-    def statements(self) -> dict[str, int]:
-        """What the workers counted; stops them. For a fleet that counts."""
+    def counted(self, what: str) -> dict[str, int]:
+        """What the workers counted; stops them. For a fleet that counts `what`."""
         stop([worker.mark for worker in self.workers], 30.0, self._reap)
-        total = {"statements": 0, "commits": 0}
+        total: Counter[str] = Counter()
         for worker in self.workers:
-            told = json.loads(_count_file(self.home, worker.name).read_text(encoding="ascii"))
-            total = {name: count + told[name] for name, count in total.items()}
-        return total
+            file = _count_file(self.home, worker.name, what)
+            total.update(json.loads(file.read_text(encoding="ascii")))
+        return dict(total)
 
     def _reap(self) -> None:
         for worker in self.workers:
@@ -104,10 +105,11 @@ def a_fleet(
     *,
     workers: int = 1,
     concurrency: int = CONCURRENCY,
-    count: bool = False,
+    count: str | None = None,
     dispatcher: bool = False,
 ) -> Iterator[Fleet]:
-    """A fleet whose workers are ready and wait for `go`. `count`: they count statements."""
+    """A fleet whose workers are ready and wait for `go`. `count`: what they count, the name
+    of bench.fleet.worker's variable."""
     home.mkdir(parents=True, exist_ok=True)
     lanes = home / "lanes.toml"
     lanes.write_text(_LANES % concurrency, encoding="utf-8")
@@ -156,13 +158,13 @@ def a_fleet(
                 time.sleep(0.02)
 
 
-def _worker(name: str, environment: dict[str, str], home: Path, *, count: bool) -> Component:
-    counting = {STATEMENTS: str(_count_file(home, name))} if count else {}
+def _worker(name: str, environment: dict[str, str], home: Path, *, count: str | None) -> Component:
+    counting = {count: str(_count_file(home, name, count))} if count else {}
     return Component(name=name, module="bench.fleet.worker", environment=environment | counting)
 
 
-def _count_file(home: Path, worker: str) -> Path:
-    return home / f"{worker}.statements"
+def _count_file(home: Path, worker: str, what: str) -> Path:
+    return home / f"{worker}.{what}"
 
 
 def _started(children: list[Child], component: Component, home: Path) -> Child:

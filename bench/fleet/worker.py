@@ -1,7 +1,8 @@
 """The real worker process, with the no-op stage; it serves once `BENCH_GO` exists.
 
 With `BENCH_STATEMENTS` naming a file, it counts the ledger's transactions and statements and writes
-them there at its end; listening costs time, so a run that counts is not one that is timed.
+them there at its end; with `BENCH_SAMPLES`, what part of its CPU goes into recording. Both cost
+time, so that a run which counts is not one that is timed.
 """
 
 import asyncio
@@ -16,24 +17,31 @@ from sqlalchemy import event
 
 import workers.__main__ as process
 from bench.fleet.noop import HANDLERS, Noop
+from bench.fleet.recording import Sampler
 from contracts.payload import PayloadRegistry
 from fleet.ledger.ledger import Ledger
 from workers.worker import serve
 
 GO = "BENCH_GO"
 STATEMENTS = "BENCH_STATEMENTS"
+SAMPLES = "BENCH_SAMPLES"
 _LOOK = 0.005
 
 
 async def serve_when_told(*given: Any, **named: Any) -> None:
     """All workers begin at the same moment, their imports behind them."""
     await asyncio.to_thread(_wait)
-    counted = {"statements": 0, "commits": 0}
+    counted, sampler = {"statements": 0, "commits": 0}, Sampler()
     if STATEMENTS in os.environ:
         _count(given[0].ledger, counted)
+    if SAMPLES in os.environ:
+        sampler.start()
     await serve(*given, **named)
+    sampler.stop()
     if STATEMENTS in os.environ:
         _write(counted)
+    if SAMPLES in os.environ:
+        sampler.write(Path(os.environ[SAMPLES]))
 
 
 class _InThisProcess:

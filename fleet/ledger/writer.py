@@ -21,7 +21,7 @@ from fleet.ledger.batches import A, Operation, R, carried_out
 from fleet.ledger.errors import LedgerClosed
 from fleet.ledger.submitted import Submitted, hand_out
 
-BATCH = 128
+BATCH = 160
 """The most operations of one transaction. Fewer than a worker has in hand, so that it works on some
 while others are written; and within every database's limits."""
 
