@@ -2,7 +2,7 @@
 
 While the ledger's tests run, every statement that reaches a database is compiled for SQL Server as
 well. One that is not in the file fails its test, so that nobody changes what production is told
-without seeing it. What only dispatcher and console ask for is written down as well.
+without seeing it. What only the other suites ask for is written down as well.
 """
 
 import io
@@ -94,8 +94,8 @@ class Everywhere:
 
 
 def main() -> int:
-    """Run the tests that speak to a ledger, on SQLite, and write down what it was told; dispatcher
-    and console ask for more than the ledger's own tests. Takes minutes."""
+    """Run the tests that speak to a ledger, on SQLite, and write down what it was told; the
+    other suites ask for more than the ledger's own tests. Takes some ten minutes."""
     os.environ[_WRITING] = "1"
     here = sys.modules["tests.fleet.ledger.tsql"] = sys.modules[__name__]
     FOLDER.mkdir(exist_ok=True)
@@ -110,7 +110,7 @@ def main() -> int:
 def _ours() -> list[str]:
     here = Path(__file__).parent
     tests = here.parents[1]
-    suites = [str(here), str(tests / "dispatcher"), str(tests / "console")]
+    suites = [str(here), *(str(tests / name) for name in ("dispatcher", "workers", "console"))]
     left_out = [here / "test_tsql.py", tests / "console" / "web" / "browser"]
     return suites + [f"--ignore={path}" for path in left_out]
 

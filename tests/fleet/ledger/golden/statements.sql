@@ -301,7 +301,7 @@ SELECT TOP ? schedule.name, schedule.spec, schedule.paused, schedule.next_fire, 
 FROM schedule 
 WHERE schedule.paused = 0 AND schedule.next_fire <= ? ORDER BY schedule.next_fire, schedule.name;
 
-SELECT TOP ? span.span_id, span.parent_id, span.name, span.start_ns, span.end_ns, span.status, span.task 
+SELECT TOP ? span.span_id, span.parent_id, span.name, span.start_ns, span.end_ns, span.status, span.task, span.within 
 FROM span 
 WHERE span.trace_id = ? AND span.run = ? ORDER BY span.start_ns, span.span_id;
 
@@ -786,6 +786,10 @@ WHERE slot_key.[key] IN (?);
 SELECT span.trace_id, span.span_id, span.parent_id, span.name, span.kind, span.start_ns, span.end_ns, span.status, span.attributes, span.run, span.task, span.within 
 FROM span 
 WHERE span.trace_id = ?;
+
+SELECT span.trace_id, span.span_id, span.parent_id, span.name, span.kind, span.start_ns, span.end_ns, span.status, span.attributes, span.run, span.task, span.within 
+FROM span 
+WHERE span.trace_id = ? AND span.task = ?;
 
 SELECT stretch.submitted, stretch.run 
 FROM (SELECT TOP ? run.run AS run, run.pipeline AS pipeline, run.tenant AS tenant, run.requester AS requester, run.state AS state, run.tasks AS tasks, run.open_tasks AS open_tasks, run.submitted AS submitted, run.ended AS ended, run.deadline AS deadline, run.request AS request 
