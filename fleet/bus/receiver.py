@@ -36,7 +36,8 @@ _FEWEST, _LARGEST_BATCH = 4, 100
 _SOCKET_WAIT = 0.02
 """Seconds of one look at the socket. The SDK's own keep-alive looks as well, every 5 seconds and
 for as long: what it reads, the call that waits for it notices only when its own look is over. The
-default, 0.2, made two in a hundred wait. An idle queue costs 0.3 % of a core."""
+default is 0.2: at 50 messages a second the slowest in a hundred waited 150 ms. An idle queue costs
+0.3 % of a core."""
 _AT_ONCE = 0.01
 """Seconds within which a broker answers that has a message waiting."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
