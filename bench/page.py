@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import results
+from bench.fleet.recording import RECORDING
 from bench.peers.contestants import CONTESTANTS, Contestant
 from bench.plots import Bar, chart
 from bench.targets import STAGES, targets, verdict
@@ -186,7 +187,21 @@ def _cost(medians: Mapping[str, Any]) -> str:
         "A store of Redis that is the broker too counts once; Leaf Fleet's is the process that"
         " writes its ledger. One worker process.\n\n"
     )
-    return f"## What a task costs\n\n{said}" + table(head, rows)
+    return f"## What a task costs\n\n{said}" + table(head, rows) + _where(medians["fleet"])
+
+
+def _where(ours: Mapping[str, Any]) -> str:
+    parts = ours.get("worker_parts", {})
+    spent = 1000 * ours["cpu_ms"]["worker"]
+    rows = [
+        (part, f"{100 * share:.0f} %", f"{share * spent:.0f}", "yes" if part in RECORDING else "")
+        for part, share in sorted(parts.items(), key=lambda each: -each[1])
+    ]
+    said = (
+        "\nWhere Leaf Fleet's worker spends it, by samples of its event loop; all of its store's"
+        " is recording, too.\n\n"
+    )
+    return said + table(("part", "share", "us a task", "recording"), rows) if rows else ""
 
 
 def _what(peers: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ burn-down   a backlog of no-op tasks, worked off; --shape runs (one task a run),
 statements  ledger statements and commits for each task
 rate        latency at a steady rate
 idle        latency from HTTP submit to handler start, with an idle fleet
-recording   the part of a task's CPU that recording it takes
+where       the parts of a worker's CPU, and what recording takes of a task's
 size        what a claim, a record and spans cost in ledgers of --rows tasks
 """
 
@@ -19,9 +19,9 @@ from bench.fleet.measure import (
     as_json,
     at_rate,
     burn_down,
-    recording_share,
     round_trips,
     when_idle,
+    where_it_goes,
 )
 from bench.fleet.size import per_task
 
@@ -37,7 +37,7 @@ def main() -> int:
         choices=(
             "burn-down",
             "statements",
-            "recording",
+            "where",
             "rate",
             "idle",
             "size",
@@ -66,8 +66,8 @@ def _measured(given: argparse.Namespace, home: Path) -> str:
             return as_json(burn_down(home, given.shape, given.tasks, workers=given.workers))
         case "statements":
             return json.dumps(round_trips(home, given.shape, given.tasks))
-        case "recording":
-            return json.dumps(recording_share(home, given.tasks))
+        case "where":
+            return json.dumps(where_it_goes(home, given.tasks))
         case "rate":
             return json.dumps(at_rate(home, given.per_second, given.seconds))
         case "size":

@@ -7,8 +7,10 @@ import time
 import urllib.request
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.fleet.load import SHAPES, a_loader, one_task
+from bench.fleet.recording import PARTS, RECORDING
 from bench.fleet.rig import Fleet, a_fleet
 from bench.fleet.worker import SAMPLES, STATEMENTS
 
@@ -62,9 +64,10 @@ def round_trips(home: Path, shape: str, tasks: int) -> dict[str, float]:
     return {name: round(count / tasks, 4) for name, count in counted.items()}
 
 
-def recording_share(home: Path, tasks: int) -> float:
-    """The part of a task's CPU (worker, store and broker) that recording it takes: all that writes
-    the ledger, and of the worker's what bench.fleet.recording finds."""
+def where_it_goes(home: Path, tasks: int) -> dict[str, Any]:
+    """A task's CPU: `recording_share`, the part of all of it (worker, store and broker) that
+    recording takes, which is all that writes the ledger and RECORDING of the worker's; and
+    `worker_parts`, each part's share of the worker's."""
     with a_fleet(home, count=SAMPLES) as fleet:
         tasks, _ = asyncio.run(_loaded(fleet, "runs", tasks))
         before = fleet.cpu()
@@ -72,9 +75,12 @@ def recording_share(home: Path, tasks: int) -> float:
         _recorded(fleet, tasks)
         spent = {part: used - before[part] for part, used in fleet.cpu().items()}
         counted = fleet.counted(SAMPLES)
-    of_worker = counted["recording"] / counted["samples"]
-    recording = spent["store"] + of_worker * spent["worker"]
-    return round(recording / sum(spent.values()), 3)
+    parts = {part: counted.get(part, 0) / sum(counted.values()) for part in PARTS}
+    recording = spent["store"] + spent["worker"] * sum(parts[part] for part in RECORDING)
+    return {
+        "recording_share": round(recording / sum(spent.values()), 3),
+        "worker_parts": {part: round(share, 3) for part, share in parts.items()},
+    }
 
 
 def at_rate(home: Path, per_second: int, seconds: float) -> dict[str, dict[str, float]]:

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench.fleet.measure import at_rate, burn_down, recording_share, round_trips, when_idle
+from bench.fleet.measure import at_rate, burn_down, round_trips, when_idle, where_it_goes
 from bench.peers.measure import Size
 from bench.peers.send import STAGES
 
@@ -35,9 +35,8 @@ def fleet_round(size: Size) -> dict[str, Any]:
             "cpu_ms": one.cpu_ms,
             "memory_mib": one.peak_mib,
             "per_task": counted | {"round_trips": counted["statements"] + counted["commits"]},
-            "recording_share": recording_share(next(homes), size.tasks),
             "latency_50": at_rate(next(homes), int(size.rate), size.seconds),
             "latency_half": at_rate(next(homes), int(one.per_second / 2), size.seconds),
             "idle": when_idle(next(homes), _SAMPLES, _PAUSE),
-        }
+        } | where_it_goes(next(homes), size.tasks)
     return figures
