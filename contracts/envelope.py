@@ -28,13 +28,17 @@ class MalformedEnvelope(ValueError):
     """Not an envelope of ours: dead-lettered with this reason, and recorded."""
 
 
+_EMPTY: Any = Field(default_factory=dict, json_schema_extra={"default": {}})
+"""As `= {}`, which pydantic would copy with care for every message."""
+
+
 class TaskBody(Fact):
     """The body of a task message."""
 
     payload: JsonObject
-    inputs: dict[str, tuple[ArtifactPointer, ...]] = {}
+    inputs: dict[str, tuple[ArtifactPointer, ...]] = _EMPTY
     """By stage name; within a stage ordered by partition, then name."""
-    files: dict[str, ArtifactPointer] = {}
+    files: dict[str, ArtifactPointer] = _EMPTY
     """The pipeline's files, by relative path."""
     gathers: tuple[str, ...] = ()
     """Stages whose outputs are inputs too, and too many to be named here: the worker reads them

@@ -1,9 +1,6 @@
 """The workbench of an attempt: the typed payload, inputs proven by digest, a scratch folder."""
 
-import contextlib
 import functools
-from collections.abc import Iterator
-from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -32,16 +29,6 @@ class NoSignals:
 
 
 NO_SIGNALS: Signals = NoSignals()
-
-
-@contextlib.contextmanager
-def scratch_folder(root: Path) -> Iterator[Scratch]:
-    """The folder of one attempt, gone afterwards with everything in it."""
-    scratch = Scratch(root)
-    try:
-        yield scratch
-    finally:
-        scratch.remove()
 
 
 def names_sources(envelope: Envelope, site: Site) -> bool:

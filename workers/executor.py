@@ -42,7 +42,7 @@ from fleet.telemetry import names
 from fleet.telemetry.context import traceparent_of
 from fleet.telemetry.redact import redacted, redacted_json
 from policies.retry import Advance, Close, Release, RetryAt, decide
-from workers.bench import laid_out, names_sources, reads_files, scratch_folder
+from workers.bench import laid_out, names_sources, reads_files
 from workers.execute_facts import execute_facts
 from workers.gathering import gathered
 from workers.guard import failed
@@ -166,7 +166,7 @@ async def carried_out(envelope: Envelope, lane: Lane, lease: Lease, site: Site) 
         return not_permitted(permitted)
     site.point("permitted")
     try:
-        with scratch_folder(site.scratch) as scratch:
+        with Scratch(site.scratch) as scratch:
             outcome = await handled(envelope, lane, lease, scratch, site)
             site.point("handled")
             match outcome:

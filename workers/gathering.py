@@ -16,8 +16,8 @@ from typing import TextIO
 from contracts.artifact import LISTING, ArtifactPointer, Scope, Tier
 from contracts.envelope import Envelope
 from fleet.artifacts.store import ArtifactStore
-from workers.bench import scratch_folder
 from workers.site import Site
+from workers.stages.scratch import Scratch
 
 
 async def gathered(envelope: Envelope, site: Site) -> Envelope:
@@ -33,7 +33,7 @@ async def gathered(envelope: Envelope, site: Site) -> Envelope:
 
 
 def _listings(envelope: Envelope, site: Site) -> dict[str, tuple[ArtifactPointer, ...]]:
-    with scratch_folder(site.scratch) as scratch:
+    with Scratch(site.scratch) as scratch:
         return {
             stage: listed(
                 stage, site.ledger.outputs_of(envelope.run, stage), scratch.path, site.store

@@ -182,7 +182,8 @@ class HandlerRunner:
         self, handler: StageHandler, bench: Workbench, mode: Mode, memory_mb: int | None
     ) -> _Running:
         if mode is Mode.ASYNC or inspect.iscoroutinefunction(handler.run):
-            task = asyncio.ensure_future(guarded_async(cast(AsyncRun, handler.run), bench))
+            loop = asyncio.get_running_loop()
+            task = loop.create_task(guarded_async(cast(AsyncRun, handler.run), bench))
             return _Running(task, lambda: task.cancelling() or task.cancel())
         run = cast(Run, handler.run)
         if mode is Mode.THREAD:

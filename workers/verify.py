@@ -20,7 +20,7 @@ from contracts.states import State
 from fleet.artifacts.store import ArtifactStore
 from fleet.ledger.reader import LedgerReader
 from fleet.ledger.rows import TaskDetail
-from workers.bench import NO_SIGNALS, SHELVES, scratch_folder
+from workers.bench import NO_SIGNALS, SHELVES
 from workers.gathering import stage_of
 from workers.guard import guarded
 from workers.input_files import input_files
@@ -71,7 +71,7 @@ def verify(
     for row in rows:
         if not registry.find(row.kind, row.version).DETERMINISTIC:
             continue
-        with scratch_folder(scratch) as folder:
+        with Scratch(scratch) as folder:
             task = reader.task(row.task)
             bench = _bench(task, graph, store, registry, folder)
             checked.append(_compared(task, guarded(_plain(handlers, task), bench)))

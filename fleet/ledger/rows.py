@@ -52,11 +52,13 @@ class NewRun(Fact):
 
 # --- an attempt -----------------------------------------------------------------------------------
 #
-# Plain dataclasses, without slots: every task is claimed and recorded, here and through the pipe of
-# a process that writes apart, and these are built and pickled in a fraction of a model's time.
+# Plain dataclasses, without slots and not frozen: every task is claimed and recorded, here and
+# through the pipe of a process that writes apart, and these are built and pickled in a fraction of
+# a model's time. (Frozen, building takes three times as long: a call for each field.) Nobody
+# changes them.
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Claim:
     """A worker asks for one attempt at one task."""
 
@@ -71,7 +73,7 @@ class Claim:
     """What the task needs to run, by the limits of its lane and its pipeline."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Claimed:
     """The attempt is leased to the asker. `epoch` guards everything that it records."""
 
@@ -89,7 +91,7 @@ WhyNot = Literal[
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class NotClaimed:
     """Somebody else's, over, or never known: there is nothing to run."""
 
@@ -111,7 +113,7 @@ class ApprovalAsked(Fact):
     expires: AwareDatetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Record:
     """How an attempt ended, and everything that it leaves behind."""
 
@@ -152,7 +154,7 @@ class OutboxRow(Fact):
     not_before: AwareDatetime | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Recorded:
     """`outbox`: rows that this record caused, to be relayed at once; at most RELAYED_AT_ONCE of
     them, the dispatcher relays the others."""

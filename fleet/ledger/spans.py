@@ -27,9 +27,10 @@ without SHARED, and the run and task that are the outer one's."""
 SHARED = (names.RUN, names.TASK, names.SERVICE)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class FinishedSpan:
-    """A row of the store, as it is written. Ids are lower-case hex."""
+    """A row of the store, as it is written. Ids are lower-case hex. Nobody changes one: it is not
+    frozen, as a short task would pay for that with a call for each field."""
 
     trace_id: str
     span_id: str

@@ -7,10 +7,12 @@ handlers that wait for something write no file.
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Self
 
 
 class Scratch:
-    """An empty folder of its own, under `root`. Can be pickled once it is made."""
+    """An empty folder of its own, under `root`. Can be pickled once it is made. A context manager;
+    leaving it removes the folder."""
 
     def __init__(self, root: Path, made: Path | None = None) -> None:
         self._root, self._made = root, made
@@ -31,6 +33,12 @@ class Scratch:
     def place(self, *parts: str) -> Path:
         """A path in it. Raises OSError."""
         return self.path.joinpath(*parts)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
 
     def remove(self) -> None:
         """Remove it with everything in it, if it was made."""
