@@ -106,14 +106,14 @@ def when_idle(home: Path, samples: int, pause: float) -> dict[str, float]:
     sent: dict[str, int] = {}
     with a_fleet(home, dispatcher=True) as fleet:
         fleet.go()
-        for number in range(samples + 3):
+        _submitted(fleet.http_port)
+        _recorded(fleet, 1)  # it opened the senders, most of a second
+        for _ in range(samples):
             time.sleep(pause)
             at = time.time_ns()
-            run = _submitted(fleet.http_port)
-            if number >= 3:  # the first ones open senders
-                sent[run] = at
-        _recorded(fleet, samples + 3)
-        started = _spans(fleet, samples + 3, "run")["run"]
+            sent[_submitted(fleet.http_port)] = at
+        _recorded(fleet, samples + 1)
+        started = _spans(fleet, samples + 1, "run")["run"]
     return _percentiles([(started[run] - at) / 1e6 for run, at in sent.items()])
 
 
