@@ -82,7 +82,11 @@ class ApartWriter:
         self, operation: Operation[A, Any], argument: A, lost: Callable[[Exception], None]
     ) -> None:
         submitted = Submitted(operation, argument, None, lost)
-        if asyncio._get_running_loop() is self._loop:
+        try:
+            here = asyncio.get_running_loop() is self._loop
+        except RuntimeError:  # a thread without one
+            here = False
+        if here:
             self._put_or_refuse(submitted)
         else:
             self._loop.call_soon_threadsafe(self._put_or_refuse, submitted)
@@ -117,8 +121,13 @@ class ApartWriter:
         self._sending = False
         while self._pipe is not None and self._waiting and len(self._sent) < _UNDER_WAY:
             batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+            try:
+                asked = _asked(batch)
+            except Exception as cause:  # what does not travel, is not written
+                hand_out(batch, [cause] * len(batch), self._loop)
+                continue
             self._sent.append(batch)
-            self._pipe.write(_asked(batch))
+            self._pipe.write(asked)
             self._since = self._since or time.monotonic()
 
     def _answered(self, text: bytes) -> None:

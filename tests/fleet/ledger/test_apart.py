@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pickle
 import select
 import signal
 import sqlite3
@@ -104,6 +105,15 @@ async def test_what_kills_the_process_is_given_up(writer: ApartWriter) -> None:
     with pytest.raises(LedgerBusy, match="ended 3 times"):
         await writer.submit(end_the_process, None)
     assert await writer.submit(add, 3) == 3
+
+
+async def test_what_does_not_travel_is_refused(writer: ApartWriter, file: Path) -> None:
+    """Its caller hears why; the ledger goes on."""
+    with pytest.raises((AttributeError, TypeError, pickle.PicklingError)):
+        await writer.submit(add, lambda: 1)  # type: ignore[arg-type]
+
+    assert await writer.submit(add, 2) == 2
+    assert numbers_in(file) == {2}
 
 
 async def test_signals_to_the_group_do_not_end_it(writer: ApartWriter) -> None:
