@@ -123,12 +123,23 @@ class ApartWriter:
             batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
             try:
                 asked = _asked(batch)
-            except Exception as cause:  # what does not travel, is not written
-                hand_out(batch, [cause] * len(batch), self._loop)
-                continue
+            except Exception:
+                if not (batch := [each for each in batch if self._travels(each)]):
+                    continue
+                asked = _asked(batch)
             self._sent.append(batch)
             self._pipe.write(asked)
             self._since = self._since or time.monotonic()
+        self._end_when_done()
+
+    def _travels(self, submitted: Submitted) -> bool:
+        """Whether it can be sent; what cannot is not written, and its caller alone hears why."""
+        try:
+            _asked([submitted])
+        except Exception as cause:
+            hand_out([submitted], [cause], self._loop)
+            return False
+        return True
 
     def _answered(self, text: bytes) -> None:
         batch = self._sent.popleft()
