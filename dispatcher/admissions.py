@@ -6,12 +6,12 @@ time: the ledger admits a run once, and reserves its allowance in the same trans
 """
 
 import logging
-from collections.abc import Callable
 
 from contracts.allowance import over_of
 from contracts.payload import PayloadRegistry
 from contracts.states import State
 from dispatcher.admit import admit
+from dispatcher.relay import Hurry
 from dispatcher.supervised import Supervised
 from fleet.clock import Clock
 from fleet.ledger.errors import OverAllowance
@@ -38,7 +38,7 @@ class Admissions:
         gate: PolicyGate | LiveGate,
         registry: PayloadRegistry,
         clock: Clock,
-        hurry: Callable[[str], None],
+        hurry: Hurry,
     ) -> None:
         self._ledger, self._gate, self._registry = ledger, gate, registry
         self._clock, self._hurry = clock, hurry

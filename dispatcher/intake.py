@@ -28,6 +28,7 @@ from dispatcher.admit import admit
 from dispatcher.faults import KeyConflict
 from dispatcher.pipeline_folder import LoadedPipeline, PipelineFolders
 from dispatcher.plan import plan
+from dispatcher.relay import Hurry
 from dispatcher.secrets_given import refuse_secrets
 from fleet.artifacts.store import ArtifactStore
 from fleet.clock import Clock
@@ -56,8 +57,7 @@ class Intake:
     store: ArtifactStore
     ledger: Ledger
     reader: LedgerReader
-    hurry: Callable[[str], None]
-    """Told of a run that has just been started, so that its first envelopes need not wait."""
+    hurry: Hurry
     clock: Clock
     chance: Callable[[int], bytes]
     """So many random bytes, for the ids of runs."""
@@ -72,15 +72,20 @@ class Intake:
         # Files are read, planned with and synced to the store off the loop, which serves others.
         new = await asyncio.to_thread(self._prepared, request, traceparent)
         try:
-            accepted = await self.ledger.start_run(new)
+            started = await self.ledger.start_run(new)
         except OverAllowance as full:
             new = self._over(new, full.over)
-            accepted = await self.ledger.start_run(new)
-        if accepted.created and new.admitted.allowed:
-            self.hurry(accepted.run)
-        elif not accepted.created:
-            await self._same_request(request, accepted.run)
-        return accepted
+            started = await self.ledger.start_run(new)
+        if started.created and new.admitted.allowed:
+            self.hurry(started.run, started.outbox)
+        elif not started.created:
+            await self._same_request(request, started.run)
+        return RunAccepted(
+            run=started.run,
+            created=started.created,
+            state=started.state,
+            submitted=started.submitted,
+        )
 
     async def check(self, request: RunRequest) -> None:
         """Whether a request could be planned. Raises PipelineUnknown, PipelineRefused,

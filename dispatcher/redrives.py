@@ -14,6 +14,7 @@ from contracts.ids import run_id
 from contracts.payload import PayloadRegistry
 from contracts.request import Requester
 from dispatcher.payload_edit import check, difference, edited
+from dispatcher.relay import Hurry
 from dispatcher.secrets_given import refuse_secrets
 from fleet.clock import Clock
 from fleet.ledger.ledger import Ledger
@@ -99,7 +100,7 @@ class Redrives:
     chance: Callable[[int], bytes]
     wake: Callable[[], None]
     """Told of a job that has just been started."""
-    hurry: Callable[[str], None]
+    hurry: Hurry
     """Told of a run with an envelope to relay."""
 
     def groups(self, limit: int) -> list[DeadGroup]:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from fleet.bus.bus import Bus, open_bus
 from fleet.clock import SystemClock
 from fleet.lanes import load_lanes
 from fleet.ledger.ledger import Ledger
-from fleet.ledger.rows import LaneLimits, NewRun
+from fleet.ledger.rows import LaneLimits, NewRun, OutboxRow, Started
 from fleet.relay import relay
 from policies.bundle import load_bundle
 from policies.gate import PolicyGate
@@ -42,21 +42,22 @@ class Loader:
     async def load(self, graph: RunGraph, runs: int) -> float:
         """Seconds until `runs` runs of `graph` are recorded and every ready task is on the bus."""
         began = time.monotonic()
-        for start in range(0, runs, _AT_ONCE):
-            count = min(_AT_ONCE, runs - start)
-            await asyncio.gather(*(self.start(graph) for _ in range(count)))
+        async with asyncio.TaskGroup() as relaying:
+            for start in range(0, runs, _AT_ONCE):
+                count = min(_AT_ONCE, runs - start)
+                started = await asyncio.gather(*(self.start(graph) for _ in range(count)))
+                relaying.create_task(self.publish([row for one in started for row in one.outbox]))
         while (await self._ledger.sweep(datetime.now(UTC))).queued:
             pass  # a run wider than one transaction is promised in several
-        await self.publish()
+        await self.publish_due()
         return time.monotonic() - began
 
-    async def start(self, graph: RunGraph) -> str:
-        """Record one run; its id."""
+    async def start(self, graph: RunGraph) -> Started:
+        """Record one run."""
         now = datetime.now(UTC)
-        run = run_id(now, os.urandom(10))
-        await self._ledger.start_run(
+        return await self._ledger.start_run(
             NewRun(
-                run=run,
+                run=run_id(now, os.urandom(10)),
                 request=_REQUEST,
                 graph=graph,
                 admitted=self._admitted,
@@ -65,14 +66,17 @@ class Loader:
                 lane_limits={LANE: LaneLimits()},
             )
         )
-        return run
 
-    async def publish(self, run: str | None = None) -> None:
-        """Put what is promised on the bus; of one run, where it is named."""
+    async def publish(self, rows: Sequence[OutboxRow]) -> None:
+        """Put what is promised on the bus."""
+        await relay(rows, self._bus, self._ledger, self._clock)
+
+    async def publish_due(self) -> None:
+        """What was left to the outbox."""
         while rows := await self._ledger.due_outbox(
-            _AT_ONCE, datetime.now(UTC) + timedelta(seconds=1), run=run
+            _AT_ONCE, datetime.now(UTC) + timedelta(seconds=1)
         ):
-            await relay(rows, self._bus, self._ledger, self._clock)
+            await self.publish(rows)
 
 
 @contextlib.asynccontextmanager

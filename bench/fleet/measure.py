@@ -120,7 +120,6 @@ def when_idle(home: Path, samples: int, pause: float) -> dict[str, float]:
 async def _loaded(fleet: Fleet, shape: str, tasks: int) -> tuple[int, float]:
     graph, runs = SHAPES[shape](tasks)
     async with a_loader(fleet) as loader:
-        await loader.publish()
         seconds = await loader.load(graph, runs)
     return runs * sum(len(s.partitions or ("",)) for s in graph.stages), seconds
 
@@ -132,9 +131,9 @@ async def _paced(fleet: Fleet, per_second: int, seconds: float) -> dict[str, int
 
         async def one() -> None:
             at = time.time_ns()
-            run = await loader.start(one_task())
-            sent[run] = at
-            await loader.publish(run)
+            started = await loader.start(one_task())
+            sent[started.run] = at
+            await loader.publish(started.outbox)
 
         await one()
         await asyncio.sleep(1.0)  # the first one opens the sender

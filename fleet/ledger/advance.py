@@ -245,32 +245,38 @@ def add_tasks(
     deadline: datetime,
 ) -> None:
     """Insert tasks that wait, or that are cancelled at once in a run that starts nothing more."""
-    rank = rank_of(facts)
+    insert_tasks(connection, [(facts, plan, deadline) for plan in planned], state)
+
+
+def insert_tasks(
+    connection: Connection, planned: Sequence[tuple[RunFacts, PlannedTask, datetime]], state: State
+) -> None:
+    """As `add_tasks`, for tasks of many runs, each with its run's deadline."""
     for some in chunks(planned):
-        execute_many(
-            connection,
-            _add_tasks,
-            [
-                {
-                    "task": plan.task,
-                    "run": facts.run,
-                    "stage": plan.stage,
-                    "partition": plan.partition,
-                    "kind": plan.kind,
-                    "version": plan.version,
-                    "lane": plan.lane,
-                    "payload": as_json(plan.payload),
-                    "state": state.value,
-                    "pending": plan.pending,
-                    "attempt": 1,
-                    "max_attempts": facts.max_attempts(plan.lane),
-                    "epoch": 0,
-                    "deadline": deadline,
-                    "ahead": rank if rank < USUAL else None,
-                }
-                for plan in some
-            ],
-        )
+        execute_many(connection, _add_tasks, [_new_task(*each, state) for each in some])
+
+
+def _new_task(
+    facts: RunFacts, plan: PlannedTask, deadline: datetime, state: State
+) -> dict[str, Any]:
+    rank = rank_of(facts)
+    return {
+        "task": plan.task,
+        "run": facts.run,
+        "stage": plan.stage,
+        "partition": plan.partition,
+        "kind": plan.kind,
+        "version": plan.version,
+        "lane": plan.lane,
+        "payload": as_json(plan.payload),
+        "state": state.value,
+        "pending": plan.pending,
+        "attempt": 1,
+        "max_attempts": facts.max_attempts(plan.lane),
+        "epoch": 0,
+        "deadline": deadline,
+        "ahead": rank if rank < USUAL else None,
+    }
 
 
 def _standings(

@@ -13,7 +13,6 @@ from sqlalchemy import Connection, Engine
 
 from contracts.artifact import ArtifactPointer
 from contracts.envelope import Envelope
-from contracts.request import RunAccepted
 from contracts.states import State
 from fleet.ledger import (
     approvals,
@@ -57,6 +56,7 @@ from fleet.ledger.rows import (
     Recorded,
     RedriveJob,
     SpanRow,
+    Started,
     Stepped,
     Swept,
     Woken,
@@ -111,7 +111,7 @@ class Ledger:
 
     # --- the dispatcher ---------------------------------------------------------------------------
 
-    async def start_run(self, new: NewRun) -> RunAccepted:
+    async def start_run(self, new: NewRun) -> Started:
         """Record a run and promise its first tasks; the same tenant and key start it only once.
 
         A run that was denied is recorded with its decision and gets no tasks. Raises IllegalRecord

@@ -16,13 +16,12 @@ from fleet.ledger.errors import LedgerError
 from fleet.ledger.many import execute_many
 from fleet.ledger.moves import chunks
 from fleet.ledger.pauses import active, nothing_paused, nothing_paused_of_outbox
-from fleet.ledger.promise import numbered
 from fleet.ledger.rows import FlowView, OutboxRow
 
 _o, _t, _w = tables.outbox.c, tables.task.c, tables.put_off.c
 
 _due = (
-    select(_o.seq, _o.queue, _o.envelope, _o.not_before, _o.again)
+    select(_o.seq, _o.queue, _o.run, _o.envelope, _o.not_before, _o.again)
     .where(tables.DUE, _o.promised < bindparam("older_than"), nothing_paused_of_outbox())
     .order_by(_o.rank, _o.seq)
     .limit(bindparam("limit"))
@@ -78,7 +77,9 @@ def due(
         OutboxRow(
             seq=row.seq,
             queue=row.queue,
-            envelope=numbered(row.envelope, row.seq, again=row.again),
+            run=row.run,
+            text=row.envelope,
+            again=row.again,
             not_before=row.not_before,
         )
         for row in rows

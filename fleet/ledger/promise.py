@@ -14,7 +14,6 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, true
 
-from contracts.envelope import Envelope
 from contracts.ids import task_id
 from contracts.promised import listed, promised_digest
 from fleet.ledger import tables
@@ -164,21 +163,13 @@ def promise(
         OutboxRow(
             seq=seqs[promised.task, promised.attempt],
             queue=f"lane-{promised.lane}",
-            envelope=numbered(
-                texts[promised.task, promised.attempt],
-                seqs[promised.task, promised.attempt],
-                again=promised.again,
-            ),
+            run=promised.run,
+            text=texts[promised.task, promised.attempt],
+            again=promised.again,
             not_before=promised.not_before,
         )
         for promised in returned
     ]
-
-
-def numbered(text: str, seq: int, *, again: bool) -> Envelope:
-    """The envelope of an outbox row; a second one of its attempt is told by the row's number."""
-    envelope = Envelope.model_validate_json(text)
-    return envelope.model_copy(update={"again": seq}) if again else envelope
 
 
 def take_back(connection: Connection, attempts: Iterable[tuple[str, int]]) -> None:

@@ -195,7 +195,7 @@ def _write_down(
     append_events(connection, events)
     caused: dict[str, list[OutboxRow]] = {}
     for row in promise(connection, retries + ready, facts_of(connection, runs), now):
-        caused.setdefault(row.envelope.run, []).append(row)
+        caused.setdefault(row.run, []).append(row)
     return caused, states
 
 

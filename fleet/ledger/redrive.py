@@ -177,7 +177,7 @@ def _redrive(connection: Connection, asked: Sequence[Redrive]) -> list[Recorded 
     promises += queue_ready(connection, going_on, dict.fromkeys(going_on, (actor, None)), now)
     caused: defaultdict[str, list[OutboxRow]] = defaultdict(list)
     for row in promise(connection, promises, facts_of(connection, [r.run for r in ours]), now):
-        caused[row.envelope.run].append(row)
+        caused[row.run].append(row)
     return [
         Recorded(
             outbox=tuple(caused.pop(tasks[one.task].run, ())),

@@ -145,13 +145,37 @@ class Record:
     """Keys of the slots that the attempt had: others that wait for them are promised."""
 
 
-class OutboxRow(Fact):
+@dataclass(kw_only=True)
+class OutboxRow:
     """One attempt promised to a queue and not known to be on it."""
 
     seq: int
     queue: str
-    envelope: Envelope
-    not_before: AwareDatetime | None = None
+    run: str
+    text: str
+    """The envelope as JSON: who relays it parses it, and nobody before."""
+    again: bool = False
+    """A second message of its attempt, told from the first one by the row's number."""
+    not_before: datetime | None = None
+
+    @property
+    def envelope(self) -> Envelope:
+        """As it travels."""
+        envelope = Envelope.model_validate_json(self.text)
+        return envelope.model_copy(update={"again": self.seq}) if self.again else envelope
+
+
+@dataclass(kw_only=True)
+class Started:
+    """What became of a request for a run. `outbox`: the rows to be relayed at once, all of them or
+    none; then the outbox is to be asked for them."""
+
+    run: str
+    created: bool
+    """Whether this request started it; else its key had done so before."""
+    state: str
+    submitted: datetime
+    outbox: tuple[OutboxRow, ...] = ()
 
 
 @dataclass(kw_only=True)

@@ -117,16 +117,18 @@ class SaidFacts(RunFacts):
         *,
         request: RunRequest,
         graph: RunGraph,
+        text: str,
         admitted: Decision,
         lane_limits: dict[str, LaneLimits],
     ) -> None:
+        """`text`: the graph as it is recorded."""
         super().__init__(run, traceparent)
-        self._request, self._graph, self._admitted = request, graph, admitted
+        self._request, self._graph, self._text, self._admitted = request, graph, text, admitted
         self._lane_limits = lane_limits
 
     @functools.cached_property
     def planned(self) -> Planned:
-        return Planned(self._graph)
+        return _planned_alike(self._text) if len(self._text) < _SHORT else Planned(self._graph)
 
     @functools.cached_property
     def head(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,6 +31,7 @@ from fleet.lanes import load_lanes
 from fleet.ledger.browse import LedgerBrowser
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
+from fleet.ledger.rows import OutboxRow
 from policies.bundle import load_bundle
 from policies.gate import PolicyGate
 from tests.console.ledgers import Home
@@ -74,7 +75,7 @@ class Hands:
 class Hurried(list[str]):
     """The runs that intake wanted hurried along."""
 
-    def __call__(self, run: str) -> None:
+    def __call__(self, run: str, _: Sequence[OutboxRow] = (), /) -> None:
         self.append(run)
 
 

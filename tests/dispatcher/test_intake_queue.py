@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -23,6 +23,7 @@ from fleet.artifacts.folder import FolderStore
 from fleet.bus.bus import INTAKE_QUEUE, open_bus
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.reader import LedgerReader
+from fleet.ledger.rows import OutboxRow
 from localbus.testing import RunningBus, running_bus
 from tests.dispatcher.conftest import Hands, a_request
 
@@ -42,7 +43,7 @@ class _Started:
     def __init__(self) -> None:
         self._runs: asyncio.Queue[str] = asyncio.Queue()
 
-    def __call__(self, run: str) -> None:
+    def __call__(self, run: str, _: Sequence[OutboxRow] = (), /) -> None:
         self._runs.put_nowait(run)
 
     async def next(self) -> str:
