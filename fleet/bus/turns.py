@@ -16,6 +16,7 @@ times out: 80 to 200 ms with the default socket timeout, 12 ms with one of 0.02 
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 from azure.servicebus import ServiceBusReceivedMessage
@@ -28,6 +29,8 @@ _FIRST, _NEXT, _TURNS = 0.01, 0.004, 8
 reading a frame takes a busy loop so many turns, however long those are."""
 _EACH = 0.0005
 """Seconds a message: a queue that is slower than that is not full."""
+_TOGETHER = 100
+"""Settlements of one turn."""
 _LONG, _OVER = 30.0, 1e-9
 """Seconds: for a call that is called off, and for one that only takes what has arrived."""
 
@@ -37,7 +40,10 @@ class Turns:
 
     def __init__(self, receiver: ServiceBusReceiver) -> None:
         self.receiver = receiver
+        self._waiting: deque[asyncio.Future[None]] = deque()
         self._settling = 0
+        self._all_settled = asyncio.Event()
+        self._turns: asyncio.Task[None] | None = None
         self._free_to_receive = asyncio.Event()
         self._free_to_receive.set()
         self._one: asyncio.Task[list[ServiceBusReceivedMessage]] | None = None
@@ -94,21 +100,45 @@ class Turns:
 
     async def settle(self, how: Callable[[ServiceBusReceiver], Awaitable[None]]) -> None:
         """Settle on the receiver, while it does not receive."""
-        self._settling += 1
-        self._free_to_receive.clear()
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        if self._turns is None or self._turns.done():
+            self._turns = asyncio.ensure_future(self._settle_by_turns())
         try:
+            await turn
+            await how(self.receiver)
+        finally:
+            if turn.done() and not turn.cancelled():
+                self._settling -= 1
+                if not self._settling:
+                    self._all_settled.set()
+
+    async def _settle_by_turns(self) -> None:
+        """Let all go that wait, then those that came meanwhile. One that starts while others read
+        their confirmations would wait for each of them: the SDK hands its socket's lock on in the
+        order in which it was asked for, once for each turn of the loop."""
+        while self._waiting:
+            self._free_to_receive.clear()
             if self._several.locked():
-                # One that has begun is waited for; a next one waits for this settlement.
+                # One that has begun is waited for; a next one waits for these settlements.
                 async with self._several:
                     pass
             if self._one is not None and not self._one.done():
                 await asyncio.wait({self._one}, timeout=_SOON)
                 await self._call_off()
-            await how(self.receiver)
-        finally:
-            self._settling -= 1
-            if not self._settling:
-                self._free_to_receive.set()
+            self._let_go()
+            if self._settling:
+                await self._all_settled.wait()
+            self._free_to_receive.set()
+            await asyncio.sleep(0)  # whoever waits to receive is next
+
+    def _let_go(self) -> None:
+        self._all_settled.clear()
+        for _ in range(min(len(self._waiting), _TOGETHER)):
+            turn = self._waiting.popleft()
+            if not turn.done():  # it may have been given up
+                self._settling += 1
+                turn.set_result(None)
 
     async def _call_off(self) -> None:
         if self._one is not None:

@@ -582,7 +582,7 @@ WHERE run.run = task.run))) ORDER BY task.ahead, task.queued, task.task
  OFFSET 0 ROWS
  FETCH FIRST ? ROWS ONLY;
 
-SELECT outbox.seq, outbox.queue, outbox.envelope, outbox.not_before, outbox.again 
+SELECT outbox.seq, outbox.queue, outbox.run, outbox.envelope, outbox.not_before, outbox.again 
 FROM outbox 
 WHERE outbox.relayed IS NULL AND outbox.promised < ? AND NOT (EXISTS (SELECT pause.name 
 FROM pause 
@@ -592,7 +592,7 @@ WHERE run.run = outbox.run))) AND outbox.run = ? ORDER BY outbox.rank, outbox.se
  OFFSET 0 ROWS
  FETCH FIRST ? ROWS ONLY;
 
-SELECT outbox.seq, outbox.queue, outbox.envelope, outbox.not_before, outbox.again 
+SELECT outbox.seq, outbox.queue, outbox.run, outbox.envelope, outbox.not_before, outbox.again 
 FROM outbox 
 WHERE outbox.relayed IS NULL AND outbox.promised < ? AND NOT (EXISTS (SELECT pause.name 
 FROM pause 
@@ -703,9 +703,9 @@ SELECT run.run, run.state, run.failing, run.open_tasks, run.cancel_requested, ru
 FROM run 
 WHERE run.run IN (?);
 
-SELECT run.run, run.state, run.submitted 
+SELECT run.run, run.state, run.submitted, run.request_key 
 FROM run 
-WHERE run.tenant = ? AND run.request_key = ?;
+WHERE run.tenant = ? AND run.request_key IN (?);
 
 SELECT run.run, run.state, run_approval.state AS approval 
 FROM run JOIN run_approval ON run_approval.run = run.run 
