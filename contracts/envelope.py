@@ -21,6 +21,7 @@ SOURCE = "/leaf-fleet/dispatcher"
 _TYPE = re.compile(r"^leaf\.task\.([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*)\.v([1-9][0-9]{0,3})$")
 _PREFIXES = ("cloudEvents:", "cloudEvents_")
 _PREFIX_LENGTH = len(_PREFIXES[0])
+_USUAL_PRIORITY = 5
 _SLOTS = TypeAdapter(tuple[Slot, ...])
 
 
@@ -62,7 +63,7 @@ class Envelope(Fact):
     created: AwareDatetime
     """When this attempt was promised."""
     deadline: AwareDatetime
-    priority: int = Field(default=5, ge=0, le=9)
+    priority: int = Field(default=_USUAL_PRIORITY, ge=0, le=9)
     flags: tuple[str, ...] = ()
     generation: int = 0
     """Of the policy bundle that admitted the run."""
@@ -98,7 +99,10 @@ class WireMessage(Fact):
 
 
 def encoded(envelope: Envelope) -> WireMessage:
-    """The message of an envelope. Decoding it gives an equal envelope."""
+    """The message of an envelope. Decoding it gives an equal envelope.
+
+    What is as usual is left out: an attribute costs each process on the way some 7 us.
+    """
     attributes: dict[str, str | int | bool] = {
         "specversion": "1.0",
         "id": envelope.message_id,
@@ -109,7 +113,6 @@ def encoded(envelope: Envelope) -> WireMessage:
         "leafrun": envelope.run,
         "leaftask": envelope.task,
         "leafstage": envelope.stage,
-        "leafpartition": envelope.partition,
         "leaflane": envelope.lane,
         "leafattempt": envelope.attempt,
         "leafpipeline": envelope.pipeline,
@@ -117,10 +120,14 @@ def encoded(envelope: Envelope) -> WireMessage:
         "leafaudience": envelope.scope.audience.value,
         "leafrequester": envelope.requester,
         "leafdeadline": envelope.deadline.isoformat(),
-        "leafpriority": envelope.priority,
-        "leafflags": ",".join(envelope.flags),
         "leafgeneration": envelope.generation,
     }
+    if envelope.partition:
+        attributes["leafpartition"] = envelope.partition
+    if envelope.priority != _USUAL_PRIORITY:
+        attributes["leafpriority"] = envelope.priority
+    if envelope.flags:
+        attributes["leafflags"] = ",".join(envelope.flags)
     if envelope.isolated:
         attributes["leafisolated"] = True
     if envelope.slots:
@@ -183,7 +190,7 @@ def decoded(message: WireMessage) -> Envelope:
             requester=attributes["leafrequester"],
             created=attributes["time"],
             deadline=attributes["leafdeadline"],
-            priority=attributes.get("leafpriority", 5),
+            priority=attributes.get("leafpriority", _USUAL_PRIORITY),
             flags=tuple(flags.split(",")) if flags else (),
             generation=attributes.get("leafgeneration", 0),
             isolated=attributes.get("leafisolated", False),

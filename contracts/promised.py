@@ -23,12 +23,17 @@ _FILES = TypeAdapter(dict[str, ArtifactPointer])
 
 def digest_of(envelope: Envelope) -> str:
     """SHA-256 in hex of an envelope as it came."""
-    head = {
-        name: getattr(envelope, name)
-        for name in ("run", "task", "stage", "partition", "kind", "version", "lane")
-    } | {
+    scope = envelope.scope
+    head: dict[str, Any] = {
+        "run": envelope.run,
+        "task": envelope.task,
+        "stage": envelope.stage,
+        "partition": envelope.partition,
+        "kind": envelope.kind,
+        "version": envelope.version,
+        "lane": envelope.lane,
         "pipeline": envelope.pipeline,
-        "scope": envelope.scope.model_dump(mode="json"),
+        "scope": {"tenant": scope.tenant, "audience": scope.audience.value},
         "requester": envelope.requester,
         "priority": envelope.priority,
         "flags": list(envelope.flags),
@@ -63,7 +68,7 @@ def promised_digest(
     gathers: list[str],
 ) -> str:
     """The digest from parts: `inputs` as `listed` by stage, `files` as `files_text`."""
-    whole = [dict(head), deadline.astimezone(UTC).isoformat(), payload, inputs, files, gathers]
+    whole = [head, deadline.astimezone(UTC).isoformat(), payload, inputs, files, gathers]
     return hashlib.sha256(_JSON.encode(whole).encode()).hexdigest()
 
 

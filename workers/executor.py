@@ -37,7 +37,7 @@ from fleet.ledger.rows import (
     Record,
     Recorded,
 )
-from fleet.relay import relay
+from fleet.relay import relay_on_the_way
 from fleet.telemetry import names
 from fleet.telemetry.context import traceparent_of
 from fleet.telemetry.redact import redacted, redacted_json
@@ -331,7 +331,7 @@ async def written(record: Record, lease: Lease, site: Site) -> Recorded:
 async def relay_at_once(rows: Sequence[OutboxRow], site: Site) -> None:
     """Publish what became ready. What fails here stays due, and the dispatcher relays it."""
     try:
-        await relay(rows, site.bus, site.ledger, site.clock)
+        await relay_on_the_way(rows, site.bus, site.ledger, site.clock)
     except (BusUnavailable, MessageTooLarge, LedgerError, SQLAlchemyError, OSError) as cause:
         _log.warning("%d envelopes are left to the dispatcher: %s", len(rows), cause)
 

@@ -62,8 +62,8 @@ class Bus:
         if not messages:
             return
         ready = [
-            outgoing.model_copy(update={"message": checked_in(outgoing.message, self._bodies)})
-            for outgoing in messages
+            Outgoing(message=checked_in(one.message, self._bodies), not_before=one.not_before)
+            for one in messages
         ]
         sender = self._senders.get(queue)
         if sender is None:

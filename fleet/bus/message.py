@@ -1,50 +1,63 @@
 """Our messages as the SDK's, and back. Nothing that a peer puts in a message can raise here."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
-from uuid import UUID
 
-from azure.servicebus import ServiceBusMessage, ServiceBusReceivedMessage
-from azure.servicebus.amqp import AmqpMessageBodyType
+from azure.servicebus import ServiceBusReceivedMessage
+from azure.servicebus.amqp import (
+    AmqpAnnotatedMessage,
+    AmqpMessageBodyType,
+    AmqpMessageProperties,
+)
 
 from contracts.envelope import WireMessage
-from contracts.fact import Fact
+
+_NOTHING = AmqpMessageProperties()
 
 
-class Outgoing(Fact):
+@dataclass(slots=True, kw_only=True)
+class Outgoing:
     """A message to publish, now or not before a time."""
 
     message: WireMessage
     not_before: datetime | None = None
 
 
-def to_sdk(message: WireMessage) -> ServiceBusMessage:
-    """The SDK's message, body as one data section."""
-    # Typed as the SDK wants it: a dict's key and value types are invariant.
-    properties: dict[str | bytes, int | float | bytes | bool | str | UUID] = {}
-    properties.update(message.properties.items())
-    return ServiceBusMessage(
-        message.body,
-        message_id=message.message_id,
-        correlation_id=message.correlation_id,
-        subject=message.subject,
-        content_type=message.content_type,
-        application_properties=properties,
+def to_sdk(message: WireMessage) -> AmqpAnnotatedMessage:
+    """The SDK's message, body as one data section.
+
+    The annotated one: ServiceBusMessage is built around it, property by property, which takes a
+    sixth of what encoding it costs.
+    """
+    return AmqpAnnotatedMessage(
+        data_body=message.body,
+        properties=AmqpMessageProperties(
+            message_id=message.message_id,
+            correlation_id=message.correlation_id,
+            subject=message.subject,
+            content_type=message.content_type,
+        ),
+        application_properties=dict(message.properties),
     )
 
 
 def from_sdk(received: ServiceBusReceivedMessage) -> WireMessage:
     """Ours, from whatever arrived: a body that is not bytes reads as empty."""
-    data = received.body_type == AmqpMessageBodyType.DATA
-    properties = received.application_properties or {}
+    raw = received.raw_amqp_message
+    told = raw.properties or _NOTHING
+    data = raw.body_type == AmqpMessageBodyType.DATA
     return WireMessage(
-        message_id=_text(received.message_id),
-        correlation_id=_text(received.correlation_id) or None,
-        subject=_text(received.subject) or None,
-        content_type=_text(received.content_type) or None,
-        properties={_name(name): _scalar(value) for name, value in properties.items()},
-        body=b"".join(received.body) if data else b"",
+        message_id=_text(told.message_id),
+        correlation_id=_text(told.correlation_id) or None,
+        subject=_text(told.subject) or None,
+        content_type=_text(told.content_type) or None,
+        properties={
+            _name(name): _scalar(value)
+            for name, value in (raw.application_properties or {}).items()
+        },
+        body=b"".join(raw.body) if data else b"",
     )
 
 

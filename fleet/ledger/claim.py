@@ -140,7 +140,7 @@ def claim(
     rows = {
         row.task: row
         for some in chunks([asked.task for asked in claims], IDS)
-        for row in connection.execute(_taken, {"tasks": some})
+        for row in connection.execute(_taken, {"tasks": some}).all()
     }
     won = [
         (asked, row)

@@ -5,6 +5,7 @@ it returns, the fact is committed. What it refuses is in `errors`. Reading is `r
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self
@@ -64,6 +65,8 @@ from fleet.ledger.rows import (
 from fleet.ledger.spans import FinishedSpan, add_spans, alone
 from fleet.ledger.votes import Vote, Voted
 from fleet.ledger.writer import LedgerWriter, Writer
+
+_log = logging.getLogger(__name__)
 
 
 class Ledger:
@@ -286,6 +289,12 @@ class Ledger:
         """The bus has taken these rows. Marking twice is harmless."""
         await self._writer.submit(outbox.mark_relayed, outbox.Relayed(seqs=tuple(seqs), now=now))
 
+    def put_relayed(self, seqs: Sequence[int], now: datetime) -> None:
+        """As `mark_relayed`, without waiting."""
+        self._writer.post(
+            outbox.mark_relayed, outbox.Relayed(seqs=tuple(seqs), now=now), _not_noted
+        )
+
     async def put_schedule(self, put: schedules.Put) -> schedules.ScheduleRow:
         """Add a schedule, or change one. The same again changes nothing."""
         return await self._writer.submit(schedules.put, put)
@@ -429,6 +438,10 @@ class Ledger:
         """As `add_spans`, from any thread and without waiting; `lost` is told why they are not
         there."""
         self._writer.post(add_spans, tuple(spans), lost)
+
+
+def _not_noted(why: Exception) -> None:
+    _log.warning("what was published is published again: %s", why)
 
 
 def _nothing(_: Connection, asked: Sequence[None]) -> Sequence[None]:

@@ -123,6 +123,14 @@ def _none(
     return ~paused.correlate(table).exists()
 
 
+_any = select(_p.name).where(_p.what.in_(["lane", "pipeline"])).limit(1)
+
+
+def any_active(connection: Connection) -> bool:
+    """Whether anything is paused."""
+    return connection.execute(_any).first() is not None
+
+
 def active(connection: Connection) -> set[tuple[str, str]]:
     """What is paused, as (what, name)."""
     return {(row.what, row.name) for row in connection.execute(select(_p.what, _p.name))}

@@ -154,7 +154,7 @@ def _moved(connection: Connection, allowed: Sequence[tuple[Record, str]]) -> dic
     return {
         row.task: row
         for some in chunks([one.task for one, _ in allowed], IDS)
-        for row in connection.execute(_ended, {"tasks": some})
+        for row in connection.execute(_ended, {"tasks": some}).all()
     }
 
 

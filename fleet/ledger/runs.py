@@ -1,6 +1,7 @@
 """What never changes about a run, read once a process: its graph, what every envelope repeats."""
 
 import functools
+import json
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
@@ -9,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, bindparam, select
+from sqlalchemy import Connection, Engine, bindparam, select, type_coerce
 
 from contracts.decision import Decision
 from contracts.plan import RunGraph, StagePlan
@@ -18,7 +19,7 @@ from contracts.request import RunRequest
 from fleet.ledger import tables
 from fleet.ledger.moves import IDS, chunks
 from fleet.ledger.rows import LaneLimits
-from fleet.ledger.types import AnyRow
+from fleet.ledger.types import AnyRow, Text
 
 _KEPT = 16 * 1024 * 1024
 """Characters of the graphs that are kept, with some for each run; in memory it is more."""
@@ -163,7 +164,7 @@ class _RecordedFacts(RunFacts):
         return self._request.start_at
 
     def max_attempts(self, lane: str) -> int:
-        limits = self._row.lane_limits.get(lane, {})
+        limits = json.loads(self._row.lane_limits).get(lane, {})
         return LaneLimits.model_validate(limits).max_attempts
 
     @functools.cached_property
@@ -248,7 +249,7 @@ _of_runs = select(
     tables.run.c.graph,
     tables.run.c.admitted,
     tables.run.c.traceparent,
-    tables.run.c.lane_limits,
+    type_coerce(tables.run.c.lane_limits, Text).label("lane_limits"),
 ).where(tables.run.c.run.in_(bindparam("runs", expanding=True)))
 
 
@@ -263,7 +264,7 @@ def facts_of(connection: Connection, runs: Iterable[str]) -> dict[str, RunFacts]
         else:
             found[run] = known
     for some in chunks(missing, IDS):
-        for row in connection.execute(_of_runs, {"runs": some}):
+        for row in connection.execute(_of_runs, {"runs": some}).all():
             found[row.run] = facts = _RecordedFacts(row)
             cache.put(facts, _SMALLEST + len(row.graph))
     return found

@@ -21,7 +21,7 @@ from fleet.ledger.errors import IllegalRecord, LedgerError, OverAllowance
 from fleet.ledger.held_runs import ask
 from fleet.ledger.many import execute_many
 from fleet.ledger.moves import CHUNK, IDS, an_event, append_events, chunks
-from fleet.ledger.pauses import active
+from fleet.ledger.pauses import any_active
 from fleet.ledger.promise import promise
 from fleet.ledger.rows import NewRun, OutboxRow, Started
 from fleet.ledger.runs import SaidFacts
@@ -202,7 +202,7 @@ def _first_tasks(connection: Connection, starts: Sequence[_Start]) -> dict[str, 
     outbox: dict[str, list[OutboxRow]] = {}
     for row in promise(connection, ready, facts, now):
         outbox.setdefault(row.run, []).append(row)
-    if active(connection):
+    if any_active(connection):
         return {}
     promised = Counter(one.run for one in ready)
     return {run: rows for run, rows in outbox.items() if len(rows) == promised[run]}

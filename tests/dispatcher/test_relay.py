@@ -1,6 +1,8 @@
 """The dispatcher's relay and sweeper, on a real ledger and a real bus."""
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,20 @@ async def test_a_hurried_run_is_published_at_once(
         [message] = await receiver.receive_messages(max_message_count=5, max_wait_time=20)
     envelope = decoded(from_sdk(message))
     assert (envelope.run, envelope.stage, envelope.attempt) == (run, "months", 1)
+
+
+async def test_rows_that_are_handed_over_are_published_together(
+    intake: Intake, relay: OutboxRelay, broker: RunningBus, ledger: Ledger, clock: Hands
+) -> None:
+    """Those of many new runs in one step, and each is noted."""
+    straight = replace(intake, hurry=relay.hurry)
+    for number in range(3):
+        await straight.accept(a_request(parameters={"client": f"C-{number}"}))
+
+    await relay.step()
+
+    assert broker.counts(_LANE)["active"] == 3
+    assert await ledger.due_outbox(10, clock.now() + timedelta(seconds=1)) == []
 
 
 async def test_what_a_crash_left_is_published_after_a_moment(

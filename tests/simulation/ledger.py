@@ -4,6 +4,8 @@ Each operation is a transaction of its own. It may be rolled back and tried agai
 and its answer lost, after which the real writer tries it again too; or the ledger does not answer.
 """
 
+import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from sqlalchemy import Connection, Engine, StaticPool, create_engine, event
 from fleet.ledger import tables
 from fleet.ledger.errors import LedgerBusy
 from fleet.ledger.ledger import Ledger
-from tests.simulation.life import Life
+from tests.simulation.life import Gone, Life
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,7 @@ class SimWriter:
         self.engine = engine
         self._life, self._chance, self._faults = life, chance, faults
         self._committed = committed
+        self._posted: set[asyncio.Task[None]] = set()
 
     async def submit(
         self, operation: Callable[[Connection, Sequence[Any]], Sequence[Any]], argument: Any
@@ -89,6 +92,25 @@ class SimWriter:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def post(
+        self,
+        operation: Callable[[Connection, Sequence[Any]], Sequence[Any]],
+        argument: Any,
+        lost: Callable[[Exception], None],
+    ) -> None:
+        """Written some time later, or never: a process that dies takes it along."""
+
+        async def later() -> None:
+            with contextlib.suppress(Gone):
+                try:
+                    await self.submit(operation, argument)
+                except LedgerBusy as why:
+                    lost(why)
+
+        task = asyncio.create_task(later())
+        self._posted.add(task)
+        task.add_done_callback(self._posted.discard)
 
     def _applied(self, operation: Callable[..., Sequence[Any]], argument: Any) -> Any:
         while True:

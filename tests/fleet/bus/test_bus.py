@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -125,7 +126,7 @@ async def test_a_message_for_later_waits(bus: Bus, broker: RunningBus) -> None:
     """It is scheduled, not delivered, until its time has come."""
     later = datetime.now(UTC) + timedelta(hours=1)
 
-    await bus.publish("lane-a", [a_message().model_copy(update={"not_before": later})])
+    await bus.publish("lane-a", [replace(a_message(), not_before=later)])
 
     assert broker.counts("lane-a")["scheduled"] == 1
     await asyncio.to_thread(broker.clock.advance, 3700)

@@ -46,3 +46,31 @@ async def test_several_are_asked_for_and_fewer_are_there(bus: Bus, turns: Turns)
                 group.create_task(settle(received))
 
     assert sorted(settled, key=str) == sorted(f"m{number}" for number in range(40))
+
+
+async def test_a_settlement_that_is_given_up_holds_nobody_up(bus: Bus, turns: Turns) -> None:
+    """Before its turn, in it, or while its turn is being called: the others are settled."""
+    await bus.publish("lane-a", [a_message(number) for number in range(8)])
+    received = await _all_of(turns, 8)
+
+    async def settle(one: ServiceBusReceivedMessage) -> None:
+        await turns.settle(lambda receiver: receiver.complete_message(one))
+
+    async with asyncio.timeout(PATIENCE):
+        for turns_of_the_loop in range(4):
+            given_up = asyncio.create_task(settle(received.pop()))
+            others = asyncio.create_task(settle(received.pop()))
+            for _ in range(turns_of_the_loop):
+                await asyncio.sleep(0)
+            given_up.cancel()
+            await asyncio.wait({given_up})
+            await others
+        assert await turns.receive_several(5) == []
+
+
+async def _all_of(turns: Turns, many: int) -> list[ServiceBusReceivedMessage]:
+    found: list[ServiceBusReceivedMessage] = []
+    async with asyncio.timeout(PATIENCE):
+        while len(found) < many:
+            found += await turns.receive_several(many - len(found))
+    return found

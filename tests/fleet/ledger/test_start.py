@@ -4,11 +4,14 @@ import asyncio
 
 import pytest
 
+from contracts.allowance import Allowance
 from contracts.decision import Gate, Verdict
 from contracts.states import State
-from fleet.ledger.errors import IllegalRecord
+from fleet.ledger.errors import IllegalRecord, OverAllowance
 from fleet.ledger.ledger import Ledger
+from fleet.ledger.pauses import Pause
 from fleet.ledger.reader import LedgerReader
+from fleet.ledger.rows import RELAYED_AT_ONCE
 from tests.fleet.ledger.story import (
     CHAIN,
     NOW,
@@ -155,3 +158,63 @@ async def test_a_run_for_later_is_there_at_once_and_starts_no_sooner(
     assert swept.promised_again == 0
     assert standing is State.RUNNING
     assert reader.run(run).state is State.CANCELLED
+
+
+async def test_runs_asked_for_together_each_get_their_own_answer(
+    ledger: Ledger, reader: LedgerReader
+) -> None:
+    """What is refused, denied, over its allowance or the same again does not touch the others."""
+    refused = a_run(
+        a_graph(
+            a_stage("list", partitions=("a", "b")),
+            a_stage("fetch", needs=("list",), discovered_by="list"),
+        )
+    )
+    allowance = Allowance(runs_in_flight=1)
+    asked = [
+        a_run(key="k"),
+        refused,
+        a_run(admitted=a_decision(Verdict.DENY, Gate.ADMIT)),
+        a_run(allowance=allowance),
+        a_run(allowance=allowance),
+        a_run(key="k"),
+        a_run(a_graph(a_stage("wide", partitions=tuple(map(str, range(300)))))),
+        a_run(),
+    ]
+
+    answers = await asyncio.gather(*map(ledger.start_run, asked), return_exceptions=True)
+
+    told = [one if isinstance(one, BaseException) else (one.created, one.state) for one in answers]
+    running = (True, "running")
+    assert told[0] == told[3] == told[6] == told[7] == running
+    assert told[2] == (True, "denied")
+    assert told[5] == (False, "running")
+    assert isinstance(told[1], IllegalRecord)
+    assert isinstance(told[4], OverAllowance)
+    assert [len(reader.tasks(asked[place].run)) for place in (0, 3, 6, 7)] == [2, 2, 300, 2]
+
+
+async def test_what_a_run_promises_is_handed_to_who_asked_for_it(ledger: Ledger) -> None:
+    """All of it, as the outbox has it, so that nobody has to look there."""
+    started = await ledger.start_run(a_run(a_graph(a_stage("fetch", partitions=("a", "b")))))
+
+    assert list(started.outbox) == await ledger.due_outbox(10, later(seconds=1))
+    assert [row.envelope.partition for row in started.outbox] == ["a", "b"]
+
+
+async def test_a_run_too_wide_to_be_handed_over_is_left_to_the_outbox(ledger: Ledger) -> None:
+    """Some of its rows would leave the others waiting."""
+    wide = a_graph(a_stage("fetch", partitions=tuple(map(str, range(RELAYED_AT_ONCE + 1)))))
+
+    assert (await ledger.start_run(a_run(wide))).outbox == ()
+    assert len(await ledger.due_outbox(1000, later(seconds=1))) == RELAYED_AT_ONCE + 1
+
+
+async def test_nothing_is_handed_over_while_something_is_paused(ledger: Ledger) -> None:
+    """The outbox knows what may be relayed."""
+    await ledger.pause(
+        Pause(what="pipeline", name="sales", resume=False, actor="ada", reason="r", now=NOW)
+    )
+
+    assert (await ledger.start_run(a_run())).outbox == ()
+    assert await ledger.due_outbox(10, later(seconds=1)) == []

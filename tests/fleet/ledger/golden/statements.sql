@@ -183,6 +183,10 @@ SELECT TOP ? output.task, output.epoch, output.position, output.run, output.stag
 FROM output 
 WHERE output.task = ? ORDER BY output.epoch, output.position;
 
+SELECT TOP ? pause.name 
+FROM pause 
+WHERE pause.what IN (?);
+
 SELECT TOP ? redrive_item.job, redrive_item.position, redrive_item.task, redrive_item.attempt, redrive_item.queue, redrive_item.message_id, redrive_item.sequence_number, redrive_item.fingerprint, redrive_item.state, redrive_item.became, redrive_item.at, redrive_item.note 
 FROM redrive_item 
 WHERE redrive_item.job = ? AND redrive_item.position >= ? ORDER BY redrive_item.position;
@@ -691,7 +695,7 @@ SELECT run.request, run.graph, run.admitted
 FROM run 
 WHERE run.run = ? AND run.state = 'held';
 
-SELECT run.run, run.request, run.graph, run.admitted, run.traceparent, run.lane_limits 
+SELECT run.run, run.request, run.graph, run.admitted, run.traceparent, run.lane_limits AS lane_limits 
 FROM run 
 WHERE run.run IN (?);
 
