@@ -15,6 +15,7 @@ times out: 80 to 200 ms with the default socket timeout, 12 ms with one of 0.02 
 """
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -29,8 +30,9 @@ _FIRST, _NEXT, _TURNS = 0.01, 0.004, 8
 reading a frame takes a busy loop so many turns, however long those are."""
 _EACH = 0.0005
 """Seconds a message: a queue that is slower than that is not full."""
-_TOGETHER = 100
-"""Settlements of one turn."""
+_TOGETHER, _A_TURN = 100, 0.05
+"""Settlements of one turn, and seconds after which the next ones wait no longer: a broker that does
+not answer one of them does not hold up the others."""
 _LONG, _OVER = 30.0, 1e-9
 """Seconds: for a call that is called off, and for one that only takes what has arrived."""
 
@@ -43,6 +45,7 @@ class Turns:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._settling = 0
         self._all_settled = asyncio.Event()
+        self._all_settled.set()
         self._turns: asyncio.Task[None] | None = None
         self._free_to_receive = asyncio.Event()
         self._free_to_receive.set()
@@ -112,6 +115,8 @@ class Turns:
                 self._settling -= 1
                 if not self._settling:
                     self._all_settled.set()
+                    if not self._waiting:
+                        self._free_to_receive.set()
 
     async def _settle_by_turns(self) -> None:
         """Let all go that wait, then those that came meanwhile. One that starts while others read
@@ -127,17 +132,19 @@ class Turns:
                 await asyncio.wait({self._one}, timeout=_SOON)
                 await self._call_off()
             self._let_go()
-            if self._settling:
-                await self._all_settled.wait()
-            self._free_to_receive.set()
-            await asyncio.sleep(0)  # whoever waits to receive is next
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_A_TURN):
+                    await self._all_settled.wait()
+            if not self._settling:
+                self._free_to_receive.set()
+                await asyncio.sleep(0)  # whoever waits to receive is next
 
     def _let_go(self) -> None:
-        self._all_settled.clear()
         for _ in range(min(len(self._waiting), _TOGETHER)):
             turn = self._waiting.popleft()
             if not turn.done():  # it may have been given up
                 self._settling += 1
+                self._all_settled.clear()
                 turn.set_result(None)
 
     async def _call_off(self) -> None:

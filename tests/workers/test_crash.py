@@ -1,6 +1,7 @@
 """A worker that dies between any two steps of a delivery loses nothing and doubles nothing."""
 
-from collections.abc import Awaitable, Callable
+import inspect
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -25,13 +26,18 @@ class Fatal:
         found = getattr(self._port, name)
         return self._deadly(found) if name == self._method else found
 
-    def _deadly(self, call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    def _deadly(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def dies_at_once(*given: Any, **named: Any) -> None:
+            if self._when == "after":
+                call(*given, **named)
+            raise Crash
+
         async def dies(*given: Any, **named: Any) -> Any:
             if self._when == "after":
                 await call(*given, **named)
             raise Crash
 
-        return dies
+        return dies if inspect.iscoroutinefunction(call) else dies_at_once
 
 
 POINTS = [
@@ -43,7 +49,8 @@ POINTS = [
     ("ledger", "record", "after"),
     ("bus", "publish", "before"),
     ("bus", "publish", "after"),
-    ("ledger", "mark_relayed", "after"),
+    ("ledger", "put_relayed", "before"),
+    ("ledger", "put_relayed", "after"),
     ("delivery", "complete", "before"),
     ("delivery", "complete", "after"),
 ]
