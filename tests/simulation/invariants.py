@@ -81,7 +81,11 @@ def at_the_end(
     _effects(connection, tasks)
     _moves(connection, {task: row.state for task, row in tasks.items()})
     for pause in pauses:
-        begun = text("SELECT * FROM event WHERE new = 'running' AND seq BETWEEN :first AND :last")
+        # Without `old` it is no move: somebody asked to cancel what was running already.
+        begun = text(
+            "SELECT * FROM event WHERE new = 'running' AND old IS NOT NULL"
+            " AND seq BETWEEN :first AND :last"
+        )
         span = {"first": pause.start, "last": pause.stop - 1}
         for event in connection.execute(begun, span):
             _need(event.task is None, "begun during a pause", event)
