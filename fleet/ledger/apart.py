@@ -23,6 +23,7 @@ from io import BufferedRWPair
 from typing import Any
 
 from fleet.ledger.batches import Batch, carried_out
+from fleet.ledger.checkpoints import checkpointed
 from fleet.ledger.database import open_engine, sqlite_file
 
 HEAD = struct.Struct(">I")
@@ -74,13 +75,14 @@ def _serve(pipe: BufferedRWPair) -> None:
     url = _next(pipe).decode()
     engine = open_engine(url)
     try:
-        with _turns(url) as turn:
+        with _turns(url) as turn, checkpointed(engine, sqlite_file(url)) as written:
             while asked := _next(pipe):
                 batch: Batch = pickle.loads(asked)  # noqa: S301 - our own
                 with turn:
                     answers = carried_out(engine, batch)
                 pipe.write(framed(_sendable(answers)))
                 pipe.flush()
+                written()
     finally:
         engine.dispose()
 

@@ -19,13 +19,13 @@ from policies.secret_patterns import secrets_in
 
 _LONGEST = 8192
 _SHORT = 64
-_ID = re.compile(r"[0-9a-f:-]{0,80}")
+_is_id = re.compile(r"[0-9a-f:-]{0,80}").fullmatch
 """Ids and digests: most attributes of most spans, and no secret has this shape."""
 
 
 def redacted(text: str) -> str:
     """`text` without secrets and without places on this machine, at most 8,192 characters."""
-    if _ID.fullmatch(text):
+    if _is_id(text):
         return text
     return _remembered(text) if len(text) < _SHORT else _redacted(text)
 
@@ -89,6 +89,8 @@ def this_machine() -> tuple[str, ...]:
 
 
 def _redacted_value(value: object) -> JsonValue:
+    if type(value) is str:  # most are
+        return redacted(value)
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, (list, tuple)):

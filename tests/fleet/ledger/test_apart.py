@@ -4,6 +4,7 @@ import asyncio
 import os
 import pickle
 import select
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -20,6 +21,7 @@ from contracts.states import State
 from fleet.ledger.apart_writer import ApartWriter
 from fleet.ledger.database import open_engine
 from fleet.ledger.errors import LedgerBusy, LedgerError, StaleEpoch
+from tests.console.waiting import until
 
 PATIENCE = 30.0
 OWNER = """
@@ -157,3 +159,17 @@ def test_it_ends_with_its_owner(file: Path) -> None:
     finally:
         os.close(watched)
     assert ended
+
+
+async def test_the_log_is_copied_into_the_file_beside_the_commits(
+    writer: ApartWriter, file: Path, tmp_path: Path
+) -> None:
+    """A database's file that is read without its log has a commit soon, though none followed."""
+    await writer.submit(add, 1)
+
+    def has_it() -> bool:
+        alone = tmp_path / "alone.db"
+        shutil.copy(file, alone)
+        return numbers_in(alone) == {1}
+
+    await asyncio.to_thread(until, has_it)
