@@ -8,7 +8,7 @@ stopping harder: that is what leases are for.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -100,9 +100,9 @@ async def serve_lane(
     """Take deliveries of one lane, as many at a time as the lane allows; or one, by its number."""
     room = Room(lane.concurrency) if flow is None else flow.room(lane)
     taken = (
-        site.bus.deliveries(lane.queue, room, stop)
+        [site.bus.deliveries(lane.queue, room, stop, second=second) for second in (False, True)]
         if number is None
-        else site.bus.deferred(lane.queue, number, room, stop)
+        else [site.bus.deferred(lane.queue, number, room, stop)]
     )
     async with asyncio.TaskGroup() as attempts:
 
@@ -112,14 +112,19 @@ async def serve_lane(
             carried = _one(delivery, lane, site, room, watch=watch, flow=flow, stop=stop)
             return attempts.create_task(carried)
 
+        async def begin_all(deliveries: AsyncIterator[Delivery]) -> None:
+            async for delivery in deliveries:
+                begin(delivery)
+
         ahead = None
         if flow is not None and number is None:
             wanted = flow.ahead(lane.name)
             taking = _take_ahead(lane, site, room, begin, wanted=wanted, stop=stop)
             ahead = attempts.create_task(taking)
         try:
-            async for delivery in taken:
-                begin(delivery)
+            async with asyncio.TaskGroup() as receiving:
+                for each in taken:
+                    receiving.create_task(begin_all(each))
         finally:
             if ahead is not None:
                 ahead.cancel()

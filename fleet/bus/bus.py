@@ -74,9 +74,11 @@ class Bus:
             with send_span(self._tracer, queue, ready):
                 await sender.send(ready)
 
-    def deliveries(self, queue: str, room: Room, stop: asyncio.Event) -> AsyncIterator[Delivery]:
+    def deliveries(
+        self, queue: str, room: Room, stop: asyncio.Event, *, second: bool = False
+    ) -> AsyncIterator[Delivery]:
         """Deliveries until `stop`; see fleet.bus.receiver. Bodies in the store are not yet read."""
-        return deliveries(self._client, queue, room, stop)
+        return deliveries(self._client, queue, room, stop, second=second)
 
     def deferred(
         self, queue: str, number: int, room: Room, stop: asyncio.Event

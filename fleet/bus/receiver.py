@@ -23,6 +23,7 @@ from azure.servicebus.exceptions import (
 from contracts.envelope import WireMessage
 from fleet.bus.errors import BusUnavailable, SettleFailed
 from fleet.bus.message import from_sdk
+from fleet.bus.socket_wait import SOCKET_WAIT
 from fleet.bus.turns import Turns
 
 _log = logging.getLogger(__name__)
@@ -33,11 +34,6 @@ _WAIT = 30.0
 _SINGLES = 3
 """After so many single messages in a row that came at once, a queue is taken for full."""
 _FEWEST, _LARGEST_BATCH = 4, 100
-_SOCKET_WAIT = 0.02
-"""Seconds of one look at the socket. The SDK's own keep-alive looks as well, every 5 seconds and
-for as long: what it reads, the call that waits for it notices only when its own look is over. The
-default is 0.2: at 50 messages a second the slowest in a hundred waited 150 ms. An idle queue costs
-0.3 % of a core."""
 _AT_ONCE = 0.01
 """Seconds within which a broker answers that has a message waiting."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
@@ -119,7 +115,8 @@ class Room:
     """How many more deliveries may be taken; giving a place back wakes the receiver.
 
     A closed room lets nothing more be taken from the queue. `take_first` goes before the queue: for
-    work that the queue would bring too late.
+    work that the queue would bring too late. `full` is set once a receiver has found more on the
+    queue than it could take.
     """
 
     def __init__(self, places: int) -> None:
@@ -127,6 +124,7 @@ class Room:
         self._firsts = 0
         self._closed: set[str] = set()
         self._changed = asyncio.Event()
+        self.full = asyncio.Event()
 
     @property
     def closed(self) -> bool:
@@ -191,16 +189,21 @@ class Room:
 
 
 async def deliveries(
-    client: ServiceBusClient, queue: str, room: Room, stop: asyncio.Event
+    client: ServiceBusClient, queue: str, room: Room, stop: asyncio.Event, *, second: bool = False
 ) -> AsyncIterator[Delivery]:
     """Deliveries of `queue` until `stop`; each holds a place of `room` that the caller gives back.
 
     Waits where the bus is away and tries again, from 0.2 up to 10 seconds apart. After `stop` it
     receives no more, and stays open until every place is given back, so that all can be settled.
+
+    `second`: begins once another one has found the queue full. While one of the two settles, the
+    other receives.
     """
+    if second:
+        await _until(stop, room.full.wait())
     pause = _FIRST_PAUSE
     while not stop.is_set():
-        receiver = client.get_queue_receiver(queue, prefetch_count=0, socket_timeout=_SOCKET_WAIT)
+        receiver = client.get_queue_receiver(queue, prefetch_count=0, socket_timeout=SOCKET_WAIT)
         try:
             async with receiver:
                 turns = Turns(receiver)
@@ -273,6 +276,7 @@ async def _received(
             else:
                 batch = await turns.receive_several(asked)
                 if len(batch) == asked:
+                    room.full.set()
                     several = min(max(several, asked * 4), _LARGEST_BATCH)
                 else:
                     swift, several = _SINGLES - 1, max(len(batch), _FEWEST)

@@ -14,6 +14,7 @@ from azure.servicebus.exceptions import MessageSizeExceededError, ServiceBusErro
 
 from fleet.bus.errors import BusUnavailable, MessageTooLarge
 from fleet.bus.message import Outgoing, to_sdk
+from fleet.bus.socket_wait import SOCKET_WAIT
 
 
 @dataclass(slots=True)
@@ -104,7 +105,7 @@ class QueueSender:
 
     async def _opened(self) -> ServiceBusSender:
         if self._sender is None:
-            self._sender = self._client.get_queue_sender(self._queue)
+            self._sender = self._client.get_queue_sender(self._queue, socket_timeout=SOCKET_WAIT)
         return self._sender
 
 

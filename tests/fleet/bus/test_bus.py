@@ -197,3 +197,24 @@ async def test_no_more_is_received_than_there_is_room_for(bus: Bus, broker: Runn
     stop.set()
     room.give_back()
     assert await anext(taken, None) is None
+
+
+async def test_a_full_queue_gets_a_second_receiver(bus: Bus) -> None:
+    """Once the first one has found more than it could take, and not before."""
+    await bus.publish("lane-a", [a_message(0)])
+    stop, room = asyncio.Event(), Room(100)
+    first = bus.deliveries("lane-a", room, stop)
+    second = bus.deliveries("lane-a", room, stop, second=True)
+    waiting = asyncio.ensure_future(anext(second))
+    taken = [await anext(first)]
+    assert not room.full.is_set()
+
+    await bus.publish("lane-a", [a_message(n) for n in range(1, 60)])
+    while not room.full.is_set():
+        taken.append(await anext(first))
+    taken.append(await asyncio.wait_for(waiting, PATIENCE))
+
+    assert len({delivery.message.message_id for delivery in taken}) == len(taken)
+    stop.set()
+    for delivery in taken:
+        await delivery.complete()
