@@ -10,7 +10,7 @@ from bench.peers.send import STAGES
 
 _COUNTED = 2_000
 _SAMPLES = 100
-_PAUSE = 0.1
+_PAUSE = 0.3
 
 
 def fleet_burn_down(tasks: int) -> float:
