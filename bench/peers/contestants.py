@@ -47,7 +47,8 @@ class Contestant:
     prepare: bool = False
     """Whether the app makes its tables or containers before it is used."""
     tasks: int = 10_000
-    chains: int = 300
+    chains: int = 1_430
+    """Of 7 stages each: as many stages as there are tasks."""
     store: bool = True
     """Whether a result is stored."""
     records: str
