@@ -1,6 +1,7 @@
 """The measurements of one fleet: burn-down, statements, latency at a rate, latency when idle."""
 
 import asyncio
+import itertools
 import json
 import sqlite3
 import time
@@ -14,8 +15,10 @@ from bench.fleet.recording import PARTS, RECORDING
 from bench.fleet.rig import Fleet, a_fleet
 from bench.fleet.worker import SAMPLES, STATEMENTS
 
-_LOOK = 0.1
-_PATIENCE = 600.0
+_LOOK, _A_LOOK_PER = 0.1, 200_000
+"""Seconds between two looks, and tasks for which it is a second more: a look counts all rows."""
+_PATIENCE = 1800.0
+_PARTS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,8 @@ class BurnDown:
     workers: int
     seconds: float
     per_second: float
+    by_tenths: list[float]
+    """Tasks a second of each tenth, in the order in which they ended."""
     enqueued_per_second: float
     cpu_ms: dict[str, float]
     """Of each part, for each task."""
@@ -48,6 +53,7 @@ def burn_down(home: Path, shape: str, tasks: int, *, workers: int = 1) -> BurnDo
             workers=workers,
             seconds=round(seconds, 3),
             per_second=round(tasks / seconds, 1),
+            by_tenths=_by_tenths(fleet),
             enqueued_per_second=round(tasks / enqueuing, 1),
             cpu_ms={part: round(1000 * used / tasks, 3) for part, used in spent.items()},
             peak_mib={part: round(peak, 1) for part, peak in fleet.peaks().items()},
@@ -158,7 +164,16 @@ def _recorded(fleet: Fleet, tasks: int) -> float:
                 return float(last - first) / 1e6
             if time.monotonic() > until or not all(w.running for w in fleet.workers):
                 raise fleet.workers[0].failure(f"recorded {ended} of {tasks} tasks")
-            time.sleep(_LOOK)
+            time.sleep(_LOOK + tasks / _A_LOOK_PER)
+
+
+def _by_tenths(fleet: Fleet) -> list[float]:
+    with sqlite3.connect(f"file:{fleet.home / 'ledger.db'}?mode=ro", uri=True) as ledger:
+        (first,) = ledger.execute("SELECT min(started) FROM attempt").fetchone()
+        ended = [at for (at,) in ledger.execute("SELECT ended FROM attempt ORDER BY ended")]
+    many = len(ended) // _PARTS
+    marks = [first, *ended[many - 1 :: many][:_PARTS]] if many else []
+    return [round(1e6 * many / max(end - start, 1), 1) for start, end in itertools.pairwise(marks)]
 
 
 def _spans(fleet: Fleet, wanted: int, *words: str) -> dict[str, dict[str, int]]:
