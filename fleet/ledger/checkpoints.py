@@ -18,9 +18,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 _EVERY = 1.0
 """Seconds between two."""
 _MOST = 8_000
-"""Pages of the log, 32 MiB: under steady load it is not seldom still written to when a checkpoint
-ends, and goes on growing. The commit that finds it so long then copies what is left."""
+"""Pages of the log, 32 MiB. Under steady load it is often written to as a checkpoint ends, and so
+is not begun anew. The commit that finds it this long copies what is left."""
 _ENDS_WITHIN = 5.0
+"""Seconds for the thread to end."""
 
 
 @contextlib.contextmanager
