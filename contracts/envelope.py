@@ -11,13 +11,15 @@ from typing import Any
 
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
-from contracts.artifact import ArtifactPointer, Scope
+from contracts.artifact import ArtifactPointer, Audience, Scope
 from contracts.fact import Fact, JsonObject
 from contracts.ids import message_id
 from contracts.limit import Slot
 
 CONTENT_TYPE = "application/json"
 SOURCE = "/leaf-fleet/dispatcher"
+_ID = re.compile(r"^(.+):([1-9][0-9]{0,8})(?:\.([0-9]{1,18}))?$")
+"""A task, its attempt, and which message of that attempt; see `Envelope.message_id`."""
 _TYPE = re.compile(r"^leaf\.task\.([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*)\.v([1-9][0-9]{0,3})$")
 _PREFIXES = ("cloudEvents:", "cloudEvents_")
 _PREFIX_LENGTH = len(_PREFIXES[0])
@@ -101,7 +103,8 @@ class WireMessage(Fact):
 def encoded(envelope: Envelope) -> WireMessage:
     """The message of an envelope. Decoding it gives an equal envelope.
 
-    What is as usual is left out: an attribute costs each process on the way some 7 us.
+    Nothing is said twice, and what is as usual is left out: an attribute costs its sender 6 us (the
+    SDK encodes a message of a batch twice) and its receiver 2 us.
     """
     attributes: dict[str, str | int | bool] = {
         "specversion": "1.0",
@@ -110,20 +113,15 @@ def encoded(envelope: Envelope) -> WireMessage:
         "type": envelope.type,
         "subject": envelope.stage + (f"/{envelope.partition}" if envelope.partition else ""),
         "time": envelope.created.isoformat(),
-        "leafrun": envelope.run,
-        "leaftask": envelope.task,
-        "leafstage": envelope.stage,
         "leaflane": envelope.lane,
-        "leafattempt": envelope.attempt,
         "leafpipeline": envelope.pipeline,
         "leaftenant": envelope.scope.tenant,
-        "leafaudience": envelope.scope.audience.value,
         "leafrequester": envelope.requester,
         "leafdeadline": envelope.deadline.isoformat(),
         "leafgeneration": envelope.generation,
     }
-    if envelope.partition:
-        attributes["leafpartition"] = envelope.partition
+    if envelope.scope.audience is not Audience.INTERNAL:
+        attributes["leafaudience"] = envelope.scope.audience.value
     if envelope.priority != _USUAL_PRIORITY:
         attributes["leafpriority"] = envelope.priority
     if envelope.flags:
@@ -132,8 +130,6 @@ def encoded(envelope: Envelope) -> WireMessage:
         attributes["leafisolated"] = True
     if envelope.slots:
         attributes["leafslots"] = _SLOTS.dump_json(envelope.slots, exclude_defaults=True).decode()
-    if envelope.again is not None:
-        attributes["leafagain"] = envelope.again
     properties = {f"{_PREFIXES[0]}{name}": value for name, value in attributes.items()}
     if envelope.traceparent:
         # Diagnostic-Id is what the Azure SDKs of other languages read.
@@ -166,6 +162,13 @@ def type_of(attributes: Mapping[str, Any]) -> tuple[str, int]:
     return match[1], int(match[2])
 
 
+def attempt_of(attributes: Mapping[str, Any]) -> tuple[str, int, int | None]:
+    """Task, attempt, and `again`, by the id. Raises MalformedEnvelope."""
+    if (match := _ID.match(str(attributes.get("id", "")))) is None:
+        raise MalformedEnvelope("cloudEvents:id is missing, or not <task>:<attempt>")
+    return match[1], int(match[2]), None if match[3] is None else int(match[3])
+
+
 def decoded(message: WireMessage) -> Envelope:
     """The envelope of a message. Raises MalformedEnvelope with a plain reason."""
     attributes = attributes_of(message.properties)
@@ -174,19 +177,21 @@ def decoded(message: WireMessage) -> Envelope:
             "not a CloudEvents 1.0 message: cloudEvents:specversion is missing or unknown"
         )
     kind, version = type_of(attributes)
+    task, attempt, again = attempt_of(attributes)
+    stage, _, partition = str(attributes.get("subject", "")).partition("/")
     flags = str(attributes.get("leafflags", ""))
     try:
         return Envelope(
-            run=attributes["leafrun"],
-            task=attributes["leaftask"],
-            stage=attributes["leafstage"],
-            partition=attributes.get("leafpartition", ""),
+            run=_run_of(message, attributes),
+            task=task,
+            stage=stage,
+            partition=partition,
             kind=kind,
             version=version,
             lane=attributes["leaflane"],
-            attempt=attributes["leafattempt"],
+            attempt=attempt,
             pipeline=attributes["leafpipeline"],
-            scope=Scope(tenant=attributes["leaftenant"], audience=attributes["leafaudience"]),
+            scope=_scope(attributes),
             requester=attributes["leafrequester"],
             created=attributes["time"],
             deadline=attributes["leafdeadline"],
@@ -195,7 +200,7 @@ def decoded(message: WireMessage) -> Envelope:
             generation=attributes.get("leafgeneration", 0),
             isolated=attributes.get("leafisolated", False),
             slots=_slots(attributes.get("leafslots")),
-            again=attributes.get("leafagain"),
+            again=again,
             traceparent=message.properties.get("traceparent")
             or message.properties.get("Diagnostic-Id"),
             body=TaskBody.model_validate_json(message.body),
@@ -204,6 +209,19 @@ def decoded(message: WireMessage) -> Envelope:
         raise MalformedEnvelope(f"the attribute cloudEvents:{missing.args[0]} is missing") from None
     except ValidationError as faults:
         raise MalformedEnvelope(_plain(faults)) from None
+
+
+def _run_of(message: WireMessage, attributes: Mapping[str, Any]) -> Any:
+    """Kept messages of before name it in an attribute. Raises MalformedEnvelope."""
+    run = message.correlation_id or attributes.get("leafrun")
+    if not run:
+        raise MalformedEnvelope("the run is missing: there is no correlation-id")
+    return run
+
+
+def _scope(attributes: Mapping[str, Any]) -> Scope:
+    audience = attributes.get("leafaudience", Audience.INTERNAL)
+    return Scope(tenant=attributes["leaftenant"], audience=audience)
 
 
 def _slots(told: Any) -> tuple[Slot, ...]:

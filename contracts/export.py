@@ -4,7 +4,7 @@ Pure: a dictionary of file names and texts. `python -m contracts` writes them to
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -34,12 +34,7 @@ _MODELS: dict[str, type[BaseModel]] = {
 }
 
 _ATTRIBUTES = {
-    "leafrun": "string",
-    "leaftask": "string",
-    "leafstage": "string",
-    "leafpartition": "string",
     "leaflane": "string",
-    "leafattempt": "integer",
     "leafpipeline": "string",
     "leaftenant": "string",
     "leafaudience": "string",
@@ -49,9 +44,18 @@ _ATTRIBUTES = {
     "leafflags": "string",
     "leafgeneration": "integer",
     "leafslots": "string",
-    "leafagain": "integer",
 }
 """The CloudEvents extension attributes of a task message and their JSON types."""
+
+_SAID_ELSEWHERE = {
+    "leafrun": "string",
+    "leaftask": "string",
+    "leafstage": "string",
+    "leafpartition": "string",
+    "leafattempt": "integer",
+    "leafagain": "integer",
+}
+"""No longer sent: id, subject and correlation-id say the same."""
 
 
 def schemas(registry: PayloadRegistry) -> dict[str, dict[str, Any]]:
@@ -159,7 +163,7 @@ def _request_message() -> dict[str, Any]:
     return {
         "name": REQUEST_TYPE,
         "contentType": CONTENT_TYPE,
-        "headers": _headers(REQUEST_TYPE, {}),
+        "headers": _headers(REQUEST_TYPE),
         "payload": {"$ref": "./run-request.json"},
     }
 
@@ -178,12 +182,16 @@ def _task_message(payload: type[Payload]) -> dict[str, Any]:
         "name": f"leaf.task.{payload.KIND}.v{payload.VERSION}",
         "summary": (payload.__doc__ or "").strip().split("\n")[0],
         "contentType": CONTENT_TYPE,
-        "headers": _headers(f"leaf.task.{payload.KIND}.v{payload.VERSION}", _ATTRIBUTES),
+        "headers": _headers(
+            f"leaf.task.{payload.KIND}.v{payload.VERSION}", _ATTRIBUTES, _SAID_ELSEWHERE
+        ),
         "payload": body,
     }
 
 
-def _headers(type_: str, extensions: dict[str, str]) -> dict[str, Any]:
+def _headers(
+    type_: str, extensions: Mapping[str, str] = {}, deprecated: Mapping[str, str] = {}
+) -> dict[str, Any]:
     """Application properties. `cloudEvents_` is read as well as `cloudEvents:`."""
     properties: dict[str, Any] = {
         "cloudEvents:specversion": {"const": "1.0"},
@@ -194,6 +202,10 @@ def _headers(type_: str, extensions: dict[str, str]) -> dict[str, Any]:
         "traceparent": {"type": "string"},
     }
     properties |= {f"cloudEvents:{name}": {"type": kind} for name, kind in extensions.items()}
+    properties |= {
+        f"cloudEvents:{name}": {"type": kind, "deprecated": True}
+        for name, kind in deprecated.items()
+    }
     required = ["cloudEvents:id", "cloudEvents:source", "cloudEvents:specversion"]
     return {
         "type": "object",

@@ -45,6 +45,7 @@ from workers.faultpoints import VARIABLE, planned
 from workers.flow import Flow
 from workers.health import Watch
 from workers.leases import LeaseKeeper
+from workers.relays import Relays
 from workers.runner import HandlerRunner
 from workers.site import Site
 from workers.stages.table import all_handlers
@@ -131,6 +132,7 @@ async def _serve(
         with start_telemetry("worker", ledger, settings.metrics_at) as telemetry:
             measure_rules(telemetry.meter, lambda: gate.generation, lambda: gate.refused)
             async with open_bus(settings.bus_address, store, telemetry.send_tracer) as bus:
+                point = planned(os.environ.get(VARIABLE))
                 site = Site(
                     worker=worker,
                     bus=bus,
@@ -140,6 +142,7 @@ async def _serve(
                     registry=payload_registry(),
                     handlers=handlers,
                     leases=LeaseKeeper(ledger, clock),
+                    relays=Relays(bus, ledger, clock, point),
                     runner=runner,
                     clock=clock,
                     chance=random.random,
@@ -147,7 +150,7 @@ async def _serve(
                     sources_file=settings.sources_file,
                     scratch=settings.home.absolute() / "scratch" / worker,
                     code_version=importlib.metadata.version("leaf-fleet"),
-                    point=planned(os.environ.get(VARIABLE)),
+                    point=point,
                 )
                 if any(lane.mode is Mode.PROCESS for lane in lanes):
                     runner.warm()

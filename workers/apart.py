@@ -9,7 +9,7 @@ pods all fail, the ledger's lease and deadline bring the task back, as they woul
 import asyncio
 import logging
 
-from contracts.envelope import attributes_of
+from contracts.envelope import MalformedEnvelope, attempt_of, attributes_of
 from contracts.lane import Lane
 from fleet.bus.receiver import Delivery
 from fleet.cluster.apart import start_apart
@@ -36,7 +36,11 @@ class Apart:
         attributes = attributes_of(delivery.message.properties)
         if not lane.scale.isolation or attributes.get("leafisolated") is not True:
             return False
-        number, task = delivery.sequence_number, str(attributes.get("leaftask", ""))
+        try:
+            task, *_ = attempt_of(attributes)
+        except MalformedEnvelope:
+            return False  # refused here, as any other
+        number = delivery.sequence_number
         limit = lane.timeout + _SPARE
 
         def start() -> bool:

@@ -1,13 +1,13 @@
 """The life of one delivery, told in the order in which it happens.
 
-Open, claim, gate, run, gate the outputs, record, relay, settle. A crash between any two of these
+Open, claim, gate, run, gate the outputs, record, hand on, settle. A crash between any two of these
 loses nothing and records nothing twice: before the record the lease runs out and the task is
 promised again; after it the ledger says that the task is closed, and the delivery is completed
-unrun. Locks may be lost at any time: correctness rests on the lease and its epoch.
+unrun. What it made due is relayed beside it (workers/relays.py), by the dispatcher where a crash
+comes first. Locks may be lost at any time: correctness rests on the lease and its epoch.
 """
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -22,7 +22,7 @@ from contracts.outcome import Failed, Fault, FaultKind, Interrupted, Outcome, Pr
 from contracts.promised import digest_of
 from contracts.states import State
 from fleet.artifacts.errors import ArtifactRefused, StoreAway
-from fleet.bus.errors import BusUnavailable, MessageTooLarge, SettleFailed
+from fleet.bus.errors import SettleFailed
 from fleet.bus.receiver import Delivery
 from fleet.bus.refusal import holds_secret, told_of
 from fleet.bus.refusal import refuse as settle_refused
@@ -33,11 +33,9 @@ from fleet.ledger.rows import (
     Claimed,
     DeadLetter,
     NotClaimed,
-    OutboxRow,
     Record,
     Recorded,
 )
-from fleet.relay import relay_on_the_way
 from fleet.telemetry import names
 from fleet.telemetry.context import traceparent_of
 from fleet.telemetry.redact import redacted, redacted_json
@@ -106,8 +104,7 @@ async def work(delivery: Delivery, lane: Lane, site: Site) -> str | None:
                 await settle(delivery, State.SUCCEEDED)
                 return None
         site.point("recorded")
-        await relay_at_once(recorded.outbox, site)
-        site.point("relayed")
+        site.relays.put(recorded.outbox)
         # Settled last: a crash above redelivers, and the ledger then says what happened.
         with settle_span(site.tracer, envelope, delivery):
             settled = await settle(delivery, record.state)
@@ -328,14 +325,6 @@ async def written(record: Record, lease: Lease, site: Site) -> Recorded:
             _log.warning("the record of %s waits for the ledger: %s", record.task, cause)
 
 
-async def relay_at_once(rows: Sequence[OutboxRow], site: Site) -> None:
-    """Publish what became ready. What fails here stays due, and the dispatcher relays it."""
-    try:
-        await relay_on_the_way(rows, site.bus, site.ledger, site.clock)
-    except (BusUnavailable, MessageTooLarge, LedgerError, SQLAlchemyError, OSError) as cause:
-        _log.warning("%d envelopes are left to the dispatcher: %s", len(rows), cause)
-
-
 async def send_anew(record: Record, site: Site) -> None:
     """Of a released task whose lock was lost: somebody may have declined its message meanwhile,
     for the lease that stood then. What fails here is left to the sweep."""
@@ -346,7 +335,7 @@ async def send_anew(record: Record, site: Site) -> None:
     except (LedgerError, SQLAlchemyError) as cause:
         _log.warning("the message of %s is left to the sweep: %s", record.task, cause)
         return
-    await relay_at_once(rows, site)
+    site.relays.put(rows)
 
 
 async def settle(delivery: Delivery, state: State) -> bool:

@@ -20,8 +20,8 @@ POINTS = (
     "handled",  # 5: the handler has returned
     "stored",  # 6: outputs are in the store, nothing points to them
     "recorded",  # 7: the fact is committed, nothing is relayed
-    "relayed",  # 8: the next envelopes are on the bus
-    "settled",  # 9: the delivery is gone
+    "relayed",  # 8: the next envelopes are on the bus; a batch passes it once
+    "settled",  # 9: the delivery is gone; maybe before 8
 )
 """In the order of a delivery; a point is passed once what it names has happened."""
 

@@ -16,6 +16,7 @@ from policies.live import LiveGate
 from workers.apart import Apart
 from workers.faultpoints import Point, passed
 from workers.leases import LeaseKeeper
+from workers.relays import Relays
 from workers.runner import HandlerRunner
 from workers.stages.handler import StageHandler
 
@@ -33,6 +34,7 @@ class Site:
     registry: PayloadRegistry
     handlers: Mapping[tuple[str, int], StageHandler]
     leases: LeaseKeeper
+    relays: Relays
     runner: HandlerRunner
     clock: Clock
     chance: Callable[[], float]

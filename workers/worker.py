@@ -1,8 +1,8 @@
 """A worker process at work: its lanes, its leases, its heartbeat; and how it stops.
 
 To stop: receive no more; let running attempts end within the grace period, keeping their leases;
-tell the rest to end, which releases their tasks at no cost; settle; close. Nothing is lost by
-stopping harder: that is what leases are for.
+tell the rest to end, which releases their tasks at no cost; settle; relay; close. Nothing is lost
+by stopping harder: that is what leases are for.
 """
 
 import asyncio
@@ -65,7 +65,7 @@ async def serve(
     alone.
     """
     done = asyncio.Event()
-    async with asyncio.TaskGroup() as upkeep:
+    async with site.relays.kept(), asyncio.TaskGroup() as upkeep:
         upkeep.create_task(site.leases.keep(min(lane.lease for lane in lanes) / 3, done))
         upkeep.create_task(_heartbeat(site, lanes, stop, done, heartbeat))
         upkeep.create_task(_end_after_grace(site, stop, done, grace))

@@ -32,7 +32,7 @@ _envelopes = st.builds(
     Envelope,
     run=_words,
     task=_words,
-    stage=_words,
+    stage=st.from_regex(r"[a-z][a-z0-9_]{0,9}", fullmatch=True),
     partition=st.just("") | _words,
     kind=st.from_regex(r"[a-z]{1,8}\.[a-z]{1,8}", fullmatch=True),
     version=st.integers(1, 9999),
@@ -46,6 +46,7 @@ _envelopes = st.builds(
     priority=st.integers(0, 9),
     flags=st.sampled_from([(), ("mutate",), ("a", "b")]),
     generation=st.integers(0, 1000),
+    again=st.none() | st.integers(0, 10**12),
     isolated=st.booleans(),
     traceparent=st.none() | st.just("00-" + "1" * 32 + "-" + "2" * 16 + "-01"),
     body=st.builds(
@@ -106,8 +107,8 @@ def test_there_is_a_sample_of_every_message() -> None:
     [
         ({"cloudEvents:specversion": None}, "specversion"),
         ({"cloudEvents:type": "something.else"}, "cloudEvents:type"),
-        ({"cloudEvents:leafrun": None}, "cloudEvents:leafrun is missing"),
-        ({"cloudEvents:leafattempt": "many"}, "attempt"),
+        ({"cloudEvents:id": None}, "cloudEvents:id is missing"),
+        ({"cloudEvents:id": "t:many"}, "<task>:<attempt>"),
         ({"cloudEvents:leaftenant": "../../etc"}, "tenant"),
         ({"cloudEvents:leafdeadline": "tomorrow"}, "deadline"),
     ],

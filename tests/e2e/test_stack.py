@@ -115,11 +115,10 @@ def test_hostile_messages_end_with_a_reason_and_the_rest_goes_on(home: Home) -> 
         "cloudEvents:type": "leaf.task.mirror.sql.v1",
     }
     newer: dict[str, Any] = {
+        "id": "t:1",
+        "subject": "s",
         "leafrun": "r",
-        "leaftask": "t",
-        "leafstage": "s",
         "leaflane": "mirror",
-        "leafattempt": 1,
         "leafpipeline": "p",
         "leaftenant": "acme",
         "leafaudience": "internal",

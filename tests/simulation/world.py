@@ -49,6 +49,7 @@ from tests.simulation.life import START, Gone, Life
 from workers.faultpoints import POINTS
 from workers.flow import Flow
 from workers.leases import LeaseKeeper
+from workers.relays import Relays
 from workers.runner import HandlerRunner
 from workers.site import Site
 from workers.stages.handler import StageFault, StageHandler, Workbench
@@ -359,6 +360,7 @@ class World:
             registry=PayloadRegistry([Step]),
             handlers={("sim.step", 1): StageHandler(payload=Step, run=handler)},
             leases=keeper,
+            relays=Relays(bus, ledger, life, life.point),
             runner=HandlerRunner(processes=1),
             clock=life,
             chance=self.chance.random,

@@ -35,6 +35,7 @@ from policies.facts import AdmitFacts
 from policies.gate import PolicyGate
 from workers.executor import work
 from workers.leases import LeaseKeeper
+from workers.relays import Relays
 from workers.runner import HandlerRunner
 from workers.site import Site
 from workers.stages.handler import StageHandler, Workbench
@@ -143,10 +144,11 @@ class Fleet:
         taken = self.site.bus.deliveries(self.lane.queue, room, stop)
         delivery = await asyncio.wait_for(anext(taken), PATIENCE)
         try:
-            if carry is None:
-                await work(delivery, self.lane, self.site)
-            else:
-                await carry(delivery)
+            async with self.site.relays.kept():
+                if carry is None:
+                    await work(delivery, self.lane, self.site)
+                else:
+                    await carry(delivery)
         finally:
             stop.set()
             room.give_back()
@@ -206,6 +208,7 @@ async def fleet(tmp_path: Path) -> AsyncIterator[Fleet]:
             registry=PayloadRegistry([Step]),
             handlers={("test.step", 1): StageHandler(payload=Step, run=writes_a_file)},
             leases=LeaseKeeper(ledger, clock),
+            relays=Relays(bus, ledger, clock),
             runner=runner,
             clock=clock,
             chance=random.Random(7).random,

@@ -10,6 +10,7 @@ import pytest
 from contracts.states import State
 from tests.workers.conftest import RUN, Fleet
 from workers.executor import work
+from workers.relays import Relays
 
 
 class Crash(BaseException):
@@ -69,11 +70,14 @@ async def test_a_crash_loses_nothing_and_doubles_nothing(
             delivery = Fatal(delivery, method, when)
         else:
             fatal: Any = Fatal(getattr(sound, port), method, when)
-            fleet.site = replace(sound, **{port: fatal})
-        with pytest.raises(Crash):
+            site = replace(sound, **{port: fatal})
+            fleet.site = replace(site, relays=Relays(site.bus, site.ledger, site.clock))
+        async with fleet.site.relays.kept():
             await work(delivery, fleet.lane, fleet.site)
 
-    await fleet.deliver(crashes)
+    with pytest.raises(BaseExceptionGroup) as crashed:
+        await fleet.deliver(crashes)
+    assert crashed.group_contains(Crash)
     fleet.site = sound
     await _recover(fleet)
 

@@ -396,7 +396,10 @@ async def test_a_stale_worker_records_nothing(fleet: Fleet) -> None:
     [
         ({}, "specversion"),
         ({"cloudEvents:specversion": "1.0", "cloudEvents:type": "x"}, "cloudEvents:type"),
-        ({"cloudEvents:specversion": "1.0", "cloudEvents:type": "leaf.task.a.v1"}, "leafrun"),
+        (
+            {"cloudEvents:specversion": "1.0", "cloudEvents:type": "leaf.task.a.v1"},
+            "cloudEvents:id",
+        ),
     ],
 )
 async def test_a_malformed_message_is_dead_lettered_and_noted(
@@ -431,7 +434,7 @@ async def test_a_parked_message_says_which_kind_it_waits_for(fleet: Fleet) -> No
     sound = fleet.site
 
     async def forges(delivery: Any) -> None:
-        properties = delivery.message.properties | {"cloudEvents:leaftask": "forged"}
+        properties = delivery.message.properties | {"cloudEvents:id": "forged:1"}
         forged = delivery.message.model_copy(
             update={"properties": properties, "message_id": "forged"}
         )
@@ -455,7 +458,7 @@ async def test_a_task_that_nobody_planned_is_refused(fleet: Fleet, tmp_path: Pat
     await fleet.start(a_stage("only"))
 
     async def forges(delivery: Any) -> None:
-        properties = delivery.message.properties | {"cloudEvents:leaftask": "forged"}
+        properties = delivery.message.properties | {"cloudEvents:id": "forged:1"}
         forged = delivery.message.model_copy(
             update={"properties": properties, "message_id": "forged"}
         )

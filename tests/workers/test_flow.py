@@ -7,6 +7,8 @@ import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
+import pytest
+
 from contracts.limit import Limit
 from contracts.outcome import Failed, Produced
 from contracts.states import State
@@ -131,8 +133,9 @@ async def test_a_killed_holder_frees_its_slot(fleet: Fleet) -> None:
             raise Killed
 
     alive, fleet.site = fleet.site, replace(fleet.site, worker="dies", point=dies)
-    with contextlib.suppress(Killed):
+    with pytest.raises(ExceptionGroup) as killed:
         await fleet.deliver()
+    assert killed.group_contains(Killed)
     fleet.site = alive
     await fleet.deliver()  # finds no slot, and is put off
     (held,) = fleet.reader.slots()
