@@ -192,16 +192,44 @@ def _finished(when: datetime, run: str | None, task: str) -> FinishedSpan:
         start_ns=1,
         end_ns=4,
         status="unset",
-        attributes={"leaf.task": task},
+        attributes={
+            **_messaging("process"),
+            "messaging.message.id": f"{task}:1",
+            "messaging.message.conversation_id": run or task,
+            "leaf.run": run or task,
+            "leaf.task": task,
+            "leaf.stage": "s0",
+            "leaf.partition": "",
+            "leaf.lane": "noop",
+            "leaf.attempt": 1,
+            "leaf.delivery": 1,
+            "messaging.servicebus.message.delivery_count": 1,
+            "leaf.outcome": "succeeded",
+            "leaf.decision.rules": ["lane.noop.execute"],
+            "leaf.artifact.digests": [],
+            "service.name": "leaf-fleet-worker",
+        },
         run=run,
         task=task,
         within=[
-            [f"{place:016x}", f"{0:016x}", name, "internal", 2, 3, "unset", {}]
-            for place, name in enumerate(("run bench.noop", "settle lane-noop"), 1)
+            [f"{1:016x}", f"{0:016x}", "run bench.noop", "internal", 2, 3, "unset", {}],
+            [
+                *(f"{2:016x}", f"{0:016x}", "settle lane-noop", "client", 3, 4, "unset"),
+                _messaging("settle"),
+            ],
         ],
     )
 
 
+def _messaging(operation: str) -> dict[str, Any]:
+    return {
+        "messaging.system": "servicebus",
+        "messaging.operation.name": operation,
+        "messaging.operation.type": operation,
+        "messaging.destination.name": "lane-noop",
+    }
+
+
 def _trace(when: datetime, task: str) -> str:
     """As the local tracer makes them: begun with the time."""
-    return f"{int(when.timestamp()):08x}{uuid.uuid5(uuid.NAMESPACE_OID, task).hex[8:]}"
+    return f"{int(when.timestamp() * 65536):012x}{uuid.uuid5(uuid.NAMESPACE_OID, task).hex[12:]}"

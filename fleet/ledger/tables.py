@@ -174,7 +174,6 @@ output = Table(
     Column("recorded", UtcTime, nullable=False),
     Column("pointer", Text, nullable=False),
     Index(None, "run", "stage"),
-    sqlite_with_rowid=False,
 )
 
 input_ = Table(
@@ -184,7 +183,6 @@ input_ = Table(
     Column("epoch", Integer, primary_key=True, autoincrement=False),
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("pointer", Text, nullable=False),
-    sqlite_with_rowid=False,
 )
 
 decision = Table(
@@ -195,7 +193,6 @@ decision = Table(
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("recorded", UtcTime, nullable=False),
     Column("decision", Text, nullable=False),
-    sqlite_with_rowid=False,
 )
 
 outbox = Table(
@@ -503,5 +500,4 @@ span = Table(
     Column("task", key()),
     # Spans that ended within it, folded; see fleet.ledger.spans.
     Column("within", Json),
-    sqlite_with_rowid=False,
 )

@@ -74,7 +74,7 @@ class LocalTracer(Tracer):
             above = parent.get_span_context()
             if not above.is_valid:
                 # Begun with the time, so that spans of one time lie together in the store's index.
-                trace_id, parent_id = int(time.time()) << 96 | random.getrandbits(96), None
+                trace_id, parent_id = int(time.time() * 65536) << 80 | random.getrandbits(80), None
             elif not above.trace_flags.sampled:
                 return NonRecordingSpan(above)
             else:

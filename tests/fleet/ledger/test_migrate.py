@@ -4,12 +4,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect
+from sqlalchemy.exc import IntegrityError
 
 from fleet.ledger.database import open_engine
 from fleet.ledger.ledger import Ledger
+from fleet.ledger.migrate import _config, to_head
 from fleet.ledger.reader import LedgerReader
 from fleet.ledger.tables import metadata
 from tests.fleet.ledger.story import a_run
@@ -57,6 +61,41 @@ async def test_a_release_goes_on_with_tables_of_a_newer_one(url: str) -> None:
         accepted = await ledger.start_run(a_run())
 
     assert accepted.created
+
+
+def test_rows_of_before_are_there_when_their_table_is_made_anew(tmp_path: Path) -> None:
+    """SQLite: what was written under a primary key's own tree moves to the order of writing."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'ledger.db'}")
+    config = _config()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0012")
+        for number in range(100):
+            connection.exec_driver_sql(_A_DECISION, _decision(number))
+        before = connection.exec_driver_sql(_DECISIONS).all()
+
+    to_head(engine)
+
+    with engine.connect() as connection:
+        after = connection.exec_driver_sql(_DECISIONS).all()
+        made = connection.exec_driver_sql(
+            "SELECT sql FROM sqlite_master WHERE name IN ('decision', 'input', 'output', 'span')"
+        ).scalars()
+        assert not [sql for sql in made if "WITHOUT ROWID" in sql]
+        with pytest.raises(IntegrityError):
+            connection.exec_driver_sql(_A_DECISION, _decision(1))
+        indexes = {one["name"] for one in inspect(connection).get_indexes("output")}
+    engine.dispose()
+    assert after == before
+    assert indexes == {"ix_output_run_stage"}
+
+
+_A_DECISION = "INSERT INTO decision VALUES (?, 1, 0, 1767225600000000, ?)"
+_DECISIONS = "SELECT * FROM decision ORDER BY task"
+
+
+def _decision(number: int) -> tuple[str, str]:
+    return f"task-{number:03}", "x" * 1_500
 
 
 async def test_a_reader_sees_what_was_committed(url: str) -> None:
