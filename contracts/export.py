@@ -34,6 +34,7 @@ _MODELS: dict[str, type[BaseModel]] = {
 }
 
 _ATTRIBUTES = {
+    "subject": "string",
     "leaflane": "string",
     "leafpipeline": "string",
     "leaftenant": "string",
@@ -43,9 +44,10 @@ _ATTRIBUTES = {
     "leafpriority": "integer",
     "leafflags": "string",
     "leafgeneration": "integer",
+    "leafisolated": "boolean",
     "leafslots": "string",
 }
-"""The CloudEvents extension attributes of a task message and their JSON types."""
+"""The CloudEvents attributes of a task message beyond those of all messages, and JSON types."""
 
 _SAID_ELSEWHERE = {
     "leafrun": "string",

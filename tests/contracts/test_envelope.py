@@ -108,6 +108,7 @@ def test_there_is_a_sample_of_every_message() -> None:
         ({"cloudEvents:specversion": None}, "specversion"),
         ({"cloudEvents:type": "something.else"}, "cloudEvents:type"),
         ({"cloudEvents:id": None}, "cloudEvents:id is missing"),
+        ({"cloudEvents:subject": None}, "cloudEvents:subject is missing"),
         ({"cloudEvents:id": "t:many"}, "<task>:<attempt>"),
         ({"cloudEvents:leaftenant": "../../etc"}, "tenant"),
         ({"cloudEvents:leafdeadline": "tomorrow"}, "deadline"),
@@ -124,6 +125,12 @@ def test_a_malformed_message_is_refused_with_the_reason(
         decoded(message.model_copy(update={"properties": properties}))
 
     assert "etc" not in str(refused.value)
+
+
+def test_a_message_of_no_run_is_refused() -> None:
+    """The run is the correlation id; an attribute told it before."""
+    with pytest.raises(MalformedEnvelope, match="the run is missing"):
+        decoded(_a_message().model_copy(update={"correlation_id": None}))
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"[1,2]", b"{", b"[" * 100_000])
