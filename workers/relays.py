@@ -60,21 +60,20 @@ class Relays:
     async def _relay(self, queue: str) -> None:
         try:
             while rows := self._waiting.pop(queue, None):
-                if not await self._relayed(rows) and len(rows) > 1:
-                    # Whatever one of them is refused for is no fault of the others.
-                    for row in rows:
-                        await self._relayed([row])
+                await self._publish(rows)
         finally:
             self._under_way.discard(queue)
 
-    async def _relayed(self, rows: Sequence[OutboxRow]) -> bool:
-        """Whether to go on: what fails here stays due. False: they may fare better one by one."""
+    async def _publish(self, rows: Sequence[OutboxRow]) -> None:
+        """What fails here stays due."""
         try:
             await relay_on_the_way(rows, self._bus, self._ledger, self._clock)
         except (BusUnavailable, MessageTooLarge, LedgerError, SQLAlchemyError, OSError) as cause:
             if len(rows) > 1 and not isinstance(cause, BusUnavailable):
-                return False
-            _log.warning("%d envelopes are left to the dispatcher: %s", len(rows), cause)
-            return True
-        self._point("relayed")
-        return True
+                # Whatever one of them is refused for is no fault of the others.
+                for row in rows:
+                    await self._publish([row])
+            else:
+                _log.warning("%d envelopes are left to the dispatcher: %s", len(rows), cause)
+        else:
+            self._point("relayed")

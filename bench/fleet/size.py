@@ -27,6 +27,7 @@ from fleet.ledger.database import open_engine
 from fleet.ledger.migrate import to_head
 from fleet.ledger.rows import Claim, NewRun, Record
 from fleet.ledger.spans import FinishedSpan, add_spans
+from fleet.telemetry import names
 
 _BATCH = 100
 _ROUNDS = 40
@@ -221,13 +222,8 @@ def _finished(when: datetime, run: str | None, task: str) -> FinishedSpan:
     )
 
 
-def _messaging(operation: str) -> dict[str, Any]:
-    return {
-        "messaging.system": "servicebus",
-        "messaging.operation.name": operation,
-        "messaging.operation.type": operation,
-        "messaging.destination.name": "lane-noop",
-    }
+def _messaging(operation: names.Operation) -> dict[str, Any]:
+    return dict(names.messaging(operation, "lane-noop"))
 
 
 def _trace(when: datetime, task: str) -> str:

@@ -2,6 +2,9 @@
 
 There are no foreign keys: the ledger deletes nothing but promises that were taken up, and a key
 checked on every bulk insert would cost more than the one writer needs telling.
+
+On SQLite narrow rows lie in their key's own tree (sqlite_with_rowid=False); wide ones do not, as
+one over 1,002 bytes takes a page of its own there.
 """
 
 import re

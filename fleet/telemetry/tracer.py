@@ -73,7 +73,7 @@ class LocalTracer(Tracer):
         else:
             above = parent.get_span_context()
             if not above.is_valid:
-                # Begun with the time, so that spans of one time lie together in the store's index.
+                # Begun with 48 bits of time: spans of one time lie together in the index.
                 trace_id, parent_id = int(time.time() * 65536) << 80 | random.getrandbits(80), None
             elif not above.trace_flags.sampled:
                 return NonRecordingSpan(above)

@@ -18,6 +18,8 @@ from fleet.ledger.reader import LedgerReader
 from fleet.ledger.tables import metadata
 from tests.fleet.ledger.story import a_run
 
+_A_DECISION = "INSERT INTO decision VALUES (?, 1, 0, 1767225600000000, ?)"
+_DECISIONS = "SELECT * FROM decision ORDER BY task"
 OPEN_ONE = """
 import asyncio, sys
 from fleet.ledger.ledger import Ledger
@@ -88,10 +90,6 @@ def test_rows_of_before_are_there_when_their_table_is_made_anew(tmp_path: Path) 
     engine.dispose()
     assert after == before
     assert indexes == {"ix_output_run_stage"}
-
-
-_A_DECISION = "INSERT INTO decision VALUES (?, 1, 0, 1767225600000000, ?)"
-_DECISIONS = "SELECT * FROM decision ORDER BY task"
 
 
 def _decision(number: int) -> tuple[str, str]:
