@@ -27,8 +27,9 @@ from console.stack.components import (
 from console.stack.process import Child, Component, stop
 from console.stack.record import ProcessMark, StackRecord, forget, read_record, write_secret
 
-START_PATIENCE = 60.0
-"""Seconds that a process has to become ready: a cold disk and two slow cores are no fault."""
+START_PATIENCE = 600.0
+"""Seconds that a process has to become ready. A new release may have tables of millions of rows to
+write anew; what has died is not waited for."""
 STOP_PATIENCE = 10.0
 """Seconds that a process has to end, beyond the grace that running work has."""
 _LOOK = 0.05

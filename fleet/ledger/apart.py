@@ -10,7 +10,6 @@ ends. `apart_writer` is the owner's side.
 """
 
 import contextlib
-import fcntl
 import gc
 import pickle
 import signal
@@ -18,13 +17,13 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
 from io import BufferedRWPair
 from typing import Any
 
 from fleet.ledger.batches import Batch, carried_out
 from fleet.ledger.checkpoints import checkpointed
 from fleet.ledger.database import open_engine, sqlite_file
+from fleet.ledger.turns import turns
 
 HEAD = struct.Struct(">I")
 """The length of what follows in the pipe."""
@@ -75,7 +74,7 @@ def _serve(pipe: BufferedRWPair) -> None:
     url = _next(pipe).decode()
     engine = open_engine(url)
     try:
-        with _turns(url) as turn, checkpointed(engine, sqlite_file(url)) as written:
+        with turns(url) as turn, checkpointed(engine, sqlite_file(url)) as written:
             while asked := _next(pipe):
                 batch: Batch = pickle.loads(asked)  # noqa: S301 - our own
                 with turn:
@@ -91,33 +90,6 @@ def _next(pipe: BufferedRWPair) -> bytes:
     """Empty once the owner is gone."""
     head = pipe.read(HEAD.size)
     return pipe.read(HEAD.unpack(head)[0]) if len(head) == HEAD.size else b""
-
-
-class _Turn:
-    """One writing process at a time, the next one woken at once.
-
-    SQLite itself lets a process that finds the file locked look again, after up to 0.1 s. Correct
-    without: whoever writes otherwise waits in SQLite's way.
-    """
-
-    def __init__(self, file: int) -> None:
-        self._file = file
-
-    def __enter__(self) -> None:
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-
-    def __exit__(self, *_: object) -> None:
-        fcntl.flock(self._file, fcntl.LOCK_UN)
-
-
-@contextlib.contextmanager
-def _turns(url: str) -> Iterator[contextlib.AbstractContextManager[None]]:
-    database = sqlite_file(url)
-    if database is None:
-        yield contextlib.nullcontext()
-        return
-    with database.with_name(f"{database.name}-turn").open("ab") as file:
-        yield _Turn(file.fileno())
 
 
 def _sendable(answers: list[Any]) -> bytes:

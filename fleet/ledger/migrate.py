@@ -1,9 +1,11 @@
 """Bringing the tables up to date: Alembic's revisions in `migrations`, run from here only.
 
-Processes that start together do not run a revision twice: on SQLite the upgrade is one write
-transaction, PostgreSQL and SQL Server take a named lock for as long.
+Processes that start together do not run a revision twice: SQLite's upgrade is one write
+transaction, and the others wait for their turn, however long it takes; PostgreSQL and SQL Server
+take a named lock for as long.
 """
 
+import logging
 from enum import StrEnum
 from pathlib import Path
 
@@ -12,6 +14,10 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect
+
+from fleet.ledger.turns import turns
+
+_log = logging.getLogger(__name__)
 
 _LOCKS = {
     "postgresql": "SELECT pg_advisory_xact_lock(7318602045)",
@@ -52,6 +58,11 @@ def revision(engine: Engine) -> str | None:
 def to_head(engine: Engine) -> None:
     """Run the revisions that are missing. Does nothing when there are none, or when a newer release
     has run its own."""
+    with turns(engine.url.render_as_string(hide_password=False)) as turn, turn:
+        _to_head(engine)
+
+
+def _to_head(engine: Engine) -> None:
     config = _config()
     scripts = ScriptDirectory.from_config(config)
     known = {script.revision for script in scripts.walk_revisions()}
@@ -61,6 +72,8 @@ def to_head(engine: Engine) -> None:
     # go on with it; during a rolling upgrade its workers may well be started again.
     if current == scripts.get_current_head() or (current is not None and current not in known):
         return
+    if current is not None:
+        _log.info("the ledger's tables go from %s to %s", current, scripts.get_current_head())
     with engine.begin() as connection:
         if lock := _LOCKS.get(connection.dialect.name):
             connection.exec_driver_sql(lock)

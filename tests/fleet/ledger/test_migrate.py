@@ -11,11 +11,12 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect
 from sqlalchemy.exc import IntegrityError
 
-from fleet.ledger.database import open_engine
+from fleet.ledger.database import BUSY_SECONDS, open_engine
 from fleet.ledger.ledger import Ledger
 from fleet.ledger.migrate import _config, to_head
 from fleet.ledger.reader import LedgerReader
 from fleet.ledger.tables import metadata
+from fleet.ledger.turns import turns
 from tests.fleet.ledger.story import a_run
 
 _A_DECISION = "INSERT INTO decision VALUES (?, 1, 0, 1767225600000000, ?)"
@@ -102,6 +103,26 @@ async def test_a_reader_sees_what_was_committed(url: str) -> None:
         accepted = await ledger.start_run(a_run())
         with LedgerReader(url) as reader:
             assert [row.run for row in reader.runs()] == [accepted.run]
+
+
+def test_a_process_waits_while_another_rewrites_tables_for_longer_than_sqlite_waits(
+    tmp_path: Path,
+) -> None:
+    """However long: it does not end because the ledger is locked."""
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    engine = open_engine(url)
+    with turns(url) as turn, turn, engine.begin():
+        waiting = subprocess.Popen(
+            [sys.executable, "-c", OPEN_ONE, url],
+            cwd=Path(__file__).parents[3],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with pytest.raises(subprocess.TimeoutExpired):
+            waiting.wait(BUSY_SECONDS + 3)
+    engine.dispose()
+
+    assert (waiting.communicate(timeout=60)[1], waiting.returncode) == ("", 0)
 
 
 def test_processes_that_start_together_migrate_once(url: str, tmp_path: Path) -> None:
